@@ -1,0 +1,351 @@
+"""Settings: one TOML file + `BRIDGE_SECTION_KEY` environment + `..._FILE` for secrets, read once into frozen values.
+
+An unknown key is an error that names the nearest known one. No file at all is a working single box (DESIGN §8).
+This is the only module that reads the environment.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import socket
+import tomllib
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from bridge.errors import ConfigError
+
+PREFIX = "BRIDGE_"
+SECRET = {"secret": True}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Storage:
+    """Where bytes are kept."""
+
+    hot: str = "local"  # local | s3 | memory
+    directory: Path = Path("bridge-data")  # local store, landing, spool and SQLite live below it
+    s3_endpoint: str = "127.0.0.1:9000"
+    s3_bucket: str = "dicom-bridge"
+    s3_access_key: str = field(default="", metadata=SECRET)
+    s3_secret_key: str = field(default="", metadata=SECRET)
+    s3_region: str = "us-east-1"
+    s3_tls: bool = True
+    s3_object_lock: bool = True  # create the bucket with versioning and object lock
+    s3_lock_mode: str = "GOVERNANCE"  # GOVERNANCE | COMPLIANCE | none
+    s3_part_bytes: int = 16 << 20  # one PUT up to this size, multipart beyond
+    s3_connect_timeout_s: float = 3.0
+    s3_read_timeout_s: float = 30.0
+    s3_connections: int = 32
+    spool_memory_bytes: int = 2 << 20  # per instance being received; larger ones go to a file
+    put_deadline_s: float = 8.0  # retries included
+    breaker_probe_s: float = 5.0  # one probe of a store that is down, this often
+    landing_quota_bytes: int = 20 << 30  # 0 turns landing off
+    free_space_reserve_bytes: int = 1 << 30  # of the local disk; below it nothing is taken
+    orphan_grace_s: float = 86400.0
+    commit_window_s: float = 3600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Index:
+    """Where rows are kept."""
+
+    url: str = "sqlite"  # "sqlite" = <storage.directory>/index.sqlite, or postgresql://user@host/database
+    password: str = field(default="", metadata=SECRET)
+    connections: int = 8  # per process, PostgreSQL
+    group_limit: int = 64  # commits in one transaction at most
+    lock_timeout_s: float = 30.0
+    statement_timeout_s: float = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ingest:
+    """How instances come in."""
+
+    acknowledge: str = "object-store"  # object-store | landing
+    duplicates: str = "keep-first"  # keep-first | replace | reject
+    strict_uids: bool = False
+    unknown_sop_classes: bool = True  # accept private and unknown storage classes
+    fallback_charset: str = ""  # for data sets that name none, e.g. GB18030; "" guesses
+    inline_binary_bytes: int = 4096  # binary values up to this size stand in the metadata itself
+    depth_limit: int = 64
+    metadata_limit_bytes: int = 32 << 20  # of one instance's DICOM JSON
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dimse:
+    """The DIMSE door."""
+
+    host: str = "127.0.0.1"
+    port: int = 11112
+    ae_title: str = "BRIDGE"
+    check_called_ae_title: bool = False
+    allow_any_peer: bool = False  # beyond loopback without [[peers]]
+    processes: int = 2
+    associations: int = 64  # over all processes
+    associations_per_peer: int = 32
+    max_pdu_bytes: int = 131072
+    artim_timeout_s: float = 30.0
+    idle_timeout_s: float = 300.0
+    write_timeout_s: float = 30.0
+    object_limit_bytes: int = 8 << 30
+    drain_timeout_s: float = 20.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Http:
+    """The HTTP door."""
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    root: str = "/dicom-web"
+    public_url: str = ""  # scheme://host[:port]/prefix in links; "" = from the request
+    trusted_proxies: tuple[str, ...] = ("127.0.0.1", "::1")
+    processes: int = 2
+    threads: int = 16  # per process, for the synchronous core
+    connections: int = 512  # per process
+    require_key: bool = False  # also on loopback
+    allow_anonymous: bool = False  # beyond loopback without keys
+    anonymous_site: str = "default"
+    cors_origins: tuple[str, ...] = ("*",)
+    empty_search: int = 200  # 200 with [] | 204
+    strict_accept: bool = False  # 406 without Accept (G5)
+    search_limit_default: int = 1000
+    search_limit_max: int = 5000
+    scan_limit: int = 10000  # rows whose metadata may be read for an unindexed key
+    header_bytes: int = 65536
+    tls_certificate: str = ""
+    tls_key: str = ""
+    metadata_cache_bytes: int = 64 << 20
+    keep_alive_timeout_s: int = 75
+    drain_timeout_s: int = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pixels:
+    """The codec pool."""
+
+    workers: int = 2
+    deadline_s: float = 30.0
+    memory_limit_bytes: int = 2 << 30
+    idle_exit_s: float = 60.0
+    queue_limit: int = 64
+    inflate_ratio_limit: int = 200  # deflated data sets
+    frame_limit_bytes: int = 1 << 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetentionSettings:
+    """Which term an instance gets at ingest; the longer one where the class is unknown."""
+
+    policy: str = "cn"  # a preset of bridge/retention
+    default_class: str = ""  # "" = unknown: the longest term of the policy
+    timezone: str = "Asia/Shanghai"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Worker:
+    """Background work."""
+
+    interval_s: float = 2.0
+    relocate_batch: int = 100
+    series_quiet_s: float = 60.0
+    reclaim_interval_s: float = 60.0
+    orphan_sweep_interval_s: float = 3600.0
+    lease_s: float = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Peer:
+    """A known application entity: who may call, from where."""
+
+    name: str
+    ae_title: str
+    addresses: tuple[str, ...] = ()  # addresses or networks; empty = from anywhere
+    site: str = "default"
+    services: tuple[str, ...] = ("echo", "store")
+    associations: int = 0  # 0 = dimse.associations_per_peer
+    fallback_charset: str = ""
+    retention_class: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything, frozen."""
+
+    site: str = "default"
+    node: str = field(default_factory=socket.gethostname)
+    log_level: str = "INFO"
+    storage: Storage = field(default_factory=Storage)
+    index: Index = field(default_factory=Index)
+    ingest: Ingest = field(default_factory=Ingest)
+    dimse: Dimse = field(default_factory=Dimse)
+    http: Http = field(default_factory=Http)
+    pixels: Pixels = field(default_factory=Pixels)
+    retention: RetentionSettings = field(default_factory=RetentionSettings)
+    worker: Worker = field(default_factory=Worker)
+    peers: tuple[Peer, ...] = ()
+    sources: Mapping[str, str] = field(default_factory=dict, compare=False)  # dotted name -> where the value came from
+
+
+CHOICES: dict[str, tuple[Any, ...]] = {
+    "storage.hot": ("local", "s3", "memory"),
+    "storage.s3_lock_mode": ("GOVERNANCE", "COMPLIANCE", "none"),
+    "ingest.acknowledge": ("object-store", "landing"),
+    "ingest.duplicates": ("keep-first", "replace", "reject"),
+    "http.empty_search": (200, 204),
+    "log_level": ("DEBUG", "INFO", "WARNING", "ERROR"),
+}
+_T = TypeVar("_T")
+
+
+def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings; `path` None looks at BRIDGE_CONFIG, then ./bridge.toml. Raises ConfigError."""
+    environ = os.environ if environ is None else environ
+    path = path or (Path(environ["BRIDGE_CONFIG"]) if environ.get("BRIDGE_CONFIG") else None)
+    if path is None and Path("bridge.toml").is_file():
+        path = Path("bridge.toml")
+    table = _read_file(path) if path else {}
+    sources: dict[str, str] = {name: str(path) for name in _dotted(table)}
+    for name, value, source in _from_environment(environ):
+        _assign(table, name, value)
+        sources[name] = source
+    settings = _build(Settings, table, "")
+    object.__setattr__(settings, "sources", sources)
+    return settings
+
+
+def known_names(cls: type = Settings, prefix: str = "") -> list[str]:
+    """Every setting's dotted name, peers and sources left out."""
+    hints = typing.get_type_hints(cls)
+    names: list[str] = []
+    for item in fields(cls):
+        if item.name in ("peers", "sources"):
+            continue
+        dotted = f"{prefix}{item.name}"
+        names += known_names(hints[item.name], f"{dotted}.") if is_dataclass(hints[item.name]) else [dotted]
+    return names
+
+
+def shown(settings: Settings) -> list[tuple[str, str, str]]:
+    """(name, value, source) of every setting, secrets masked."""
+    rows = []
+    for name in known_names():
+        value: Any = settings
+        for part in name.split("."):
+            owner, value = value, getattr(value, part)
+        secret = next(item for item in fields(owner) if item.name == part).metadata.get("secret")
+        rows.append((name, "********" if secret and value else str(value), settings.sources.get(name, "default")))
+    return rows
+
+
+def environment_name(dotted: str) -> str:
+    """`storage.s3_bucket` -> `BRIDGE_STORAGE_S3_BUCKET`."""
+    return PREFIX + dotted.replace(".", "_").upper()
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            return tomllib.load(file)
+    except FileNotFoundError as error:
+        raise ConfigError(f"the configuration file {path} does not exist") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"the configuration file {path} is not valid TOML: {error}") from error
+
+
+def _dotted(table: Mapping[str, Any], prefix: str = "") -> list[str]:
+    names: list[str] = []
+    for key, value in table.items():
+        names += _dotted(value, f"{prefix}{key}.") if isinstance(value, dict) else [f"{prefix}{key}"]
+    return names
+
+
+def _from_environment(environ: Mapping[str, str]) -> list[tuple[str, str, str]]:
+    by_variable = {environment_name(name): name for name in known_names()}
+    found = []
+    for variable, value in sorted(environ.items()):
+        if not variable.startswith(PREFIX) or variable == "BRIDGE_CONFIG":
+            continue
+        if variable in by_variable:
+            found.append((by_variable[variable], value, variable))
+        elif variable.removesuffix("_FILE") in by_variable and variable.endswith("_FILE"):
+            found.append((by_variable[variable.removesuffix("_FILE")], _read_secret(variable, value), variable))
+        else:
+            raise ConfigError(f"unknown setting {variable}{_nearest(variable, by_variable)}")
+    return found
+
+
+def _read_secret(variable: str, path: str) -> str:
+    try:
+        return Path(path).read_text().strip()
+    except OSError as error:
+        raise ConfigError(f"{variable} names {path}, which cannot be read: {error.strerror}") from error
+
+
+def _assign(table: dict[str, Any], dotted: str, value: str) -> None:
+    *parents, last = dotted.split(".")
+    for parent in parents:
+        table = table.setdefault(parent, {})
+    table[last] = value
+
+
+def _build(cls: type[_T], table: Mapping[str, Any], prefix: str) -> _T:
+    hints = typing.get_type_hints(cls)
+    known = [name for name in hints if name != "sources"]
+    values: dict[str, Any] = {}
+    for key, value in table.items():
+        dotted = f"{prefix}{key}"
+        if key not in known:
+            raise ConfigError(f"unknown setting {dotted}{_nearest(dotted, [f'{prefix}{name}' for name in known])}")
+        values[key] = _convert(hints[key], value, dotted)
+    try:
+        return cls(**values)
+    except TypeError as error:
+        raise ConfigError(f"{prefix.rstrip('.') or 'the configuration'} is incomplete: {error}") from error
+
+
+def _convert(hint: Any, value: Any, dotted: str) -> Any:
+    if is_dataclass(hint):
+        if not isinstance(value, dict):
+            raise ConfigError(f"{dotted} must be a table")
+        return _build(typing.cast(type, hint), value, f"{dotted}.")
+    if typing.get_origin(hint) is tuple:
+        item = typing.get_args(hint)[0]
+        items = [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+        if not isinstance(items, list):
+            raise ConfigError(f"{dotted} must be a list")
+        return tuple(_convert(item, entry, f"{dotted}[{number}]") for number, entry in enumerate(items))
+    converted = _scalar(hint, value, dotted)
+    if dotted in CHOICES and converted not in CHOICES[dotted]:
+        raise ConfigError(f"{dotted} is {converted!r}; it may be {', '.join(map(str, CHOICES[dotted]))}")
+    if hint in (int, float) and converted < 0:
+        raise ConfigError(f"{dotted} must not be negative")
+    return converted
+
+
+def _scalar(hint: Any, value: Any, dotted: str) -> Any:
+    if isinstance(hint, types.UnionType):
+        hint = typing.get_args(hint)[0]
+    if hint is bool:
+        text = str(value).lower()
+        if text in ("true", "1", "yes", "on"):
+            return True
+        if text in ("false", "0", "no", "off"):
+            return False
+        raise ConfigError(f"{dotted} must be true or false")
+    if isinstance(value, (bool, list, dict)):
+        raise ConfigError(f"{dotted} must be a {hint.__name__}")
+    try:
+        return hint(value)
+    except ValueError as error:
+        raise ConfigError(f"{dotted} is {value!r}, which is not a number") from error
+
+
+def _nearest(name: str, known: typing.Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f"; did you mean {close[0]}?" if close else "; `dicom-bridge config show` lists all"

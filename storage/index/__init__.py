@@ -1,0 +1,1 @@
+"""The index: rows by UID, on SQLite or PostgreSQL."""

@@ -1,0 +1,84 @@
+"""Small shared tables beside the archive's rows: access keys, peers seen and refused, leases. One transaction a method."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessKey:
+    """A bearer key: only its hash is kept."""
+
+    name: str
+    key_hash: str  # sha256 hex of the secret
+    site: str
+    scopes: tuple[str, ...]  # of read, write, admin
+    created_at: datetime
+    revoked_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefusedPeer:
+    """A caller that was turned away, and how often."""
+
+    calling_ae_title: str
+    called_ae_title: str
+    address: str
+    reason: str
+    first_at: datetime
+    last_at: datetime
+    times: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeerTraffic:
+    """When a peer last delivered something, and how much in all."""
+
+    ae_title: str
+    address: str
+    last_received_at: datetime
+    instances: int
+    size_bytes: int
+
+
+class Registry(Protocol):
+    """Keys, peers and leases."""
+
+    def add_key(self, key: AccessKey) -> None:
+        """Keep a key; raises ObjectExists when the name is taken by a key that is not revoked."""
+        ...
+
+    def key_by_hash(self, key_hash: str) -> AccessKey | None:
+        """The key with this hash, revoked or not."""
+        ...
+
+    def access_keys(self) -> Sequence[AccessKey]:
+        """All keys, oldest first."""
+        ...
+
+    def revoke_key(self, name: str, at: datetime) -> bool:
+        """Revoke by name; False if there is no such live key."""
+        ...
+
+    def note_refused(self, peer: RefusedPeer) -> None:
+        """Count a refusal under (calling, called, address, reason); at most 1000 rows are kept, the oldest go."""
+        ...
+
+    def refused(self) -> Sequence[RefusedPeer]:
+        """Refused callers, latest first."""
+        ...
+
+    def note_received(self, traffic: PeerTraffic) -> None:
+        """Add to a peer's totals and set its time; called once an association, not once an instance."""
+        ...
+
+    def traffic(self) -> Sequence[PeerTraffic]:
+        """All peers that delivered, latest first."""
+        ...
+
+    def lease(self, name: str, holder: str, *, now: datetime, seconds: float) -> bool:
+        """Take or extend a lease; False while another holder's has not run out."""
+        ...

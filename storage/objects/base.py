@@ -1,0 +1,89 @@
+"""The object store protocol. Every sentence in a docstring here is a test, run over every backend."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol, runtime_checkable
+
+from storage.objects.payload import Payload
+
+CHUNK_BYTES = 1 << 20  # the largest chunk `read` yields
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectInfo:
+    """What a listing or stat says of one object."""
+
+    key: str
+    size_bytes: int
+    modified_at: datetime  # aware, UTC
+    version_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectMeta:
+    """What travels with an object in the same request (LIFECYCLE 2.5). No patient data, ASCII only, within S3's limits."""
+
+    tags: Mapping[str, str] = field(default_factory=dict)  # mutable later; at most 10
+    user: Mapping[str, str] = field(default_factory=dict)  # immutable; at most 1.5 KB
+    retain_until: datetime | None = None  # never in the past: stores refuse it
+    legal_hold: bool = False
+
+
+class ObjectStore(Protocol):
+    """Bytes by key."""
+
+    def put(self, key: str, payload: Payload, *, meta: ObjectMeta) -> ObjectInfo:
+        """Take `payload` as `key` with its `meta`; durable on return; all or nothing; ObjectExists if taken.
+
+        A put that raised may be repeated with the same payload under another key. Raises StorageFull, StorageUnavailable.
+        """
+        ...
+
+    def read(
+        self, key: str, *, version_id: str | None = None, start: int = 0, length: int | None = None
+    ) -> Iterator[bytes]:
+        """Yield the bytes in chunks of at most 1 MiB; ObjectNotFound is raised by the call, before the first chunk.
+
+        Closing the iterator early frees everything at once. A range past the end yields nothing.
+        """
+        ...
+
+    def stat(self, key: str, *, version_id: str | None = None) -> ObjectInfo:
+        """Size and time of an object; ObjectNotFound if there is none."""
+        ...
+
+    def meta(self, key: str, *, version_id: str | None = None) -> ObjectMeta:
+        """The tags, user metadata, lock and hold the object carries now; ObjectNotFound if there is none."""
+        ...
+
+    def delete(self, key: str, *, version_id: str | None = None) -> None:
+        """Remove `key` for good (that version, on versioned stores). An absent key is no error. ObjectHeld if locked."""
+        ...
+
+    def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
+        """Yield committed objects in key order; never a half-written one."""
+        ...
+
+    def close(self) -> None:
+        """Give back connections and files."""
+        ...
+
+
+@runtime_checkable
+class ObjectPolicy(Protocol):
+    """The second protocol: changing what an object carries. Asked for once with `isinstance`."""
+
+    def set_tags(self, key: str, tags: Mapping[str, str], *, version_id: str | None = None) -> None:
+        """Replace all tags of the object."""
+        ...
+
+    def extend_retention(self, key: str, until: datetime, *, version_id: str | None = None) -> None:
+        """Lengthen the lock; a shorter date than the present one is refused with ObjectHeld."""
+        ...
+
+    def set_legal_hold(self, key: str, held: bool, *, version_id: str | None = None) -> None:
+        """Switch the legal hold on or off."""
+        ...

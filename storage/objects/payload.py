@@ -1,0 +1,132 @@
+"""Bytes on their way into a store: kept in memory while small, in a file beyond, hashed as they arrive.
+
+A `Spool` grows; `finish()` turns it into a `Payload`. Each byte is copied once and touched by both hashes while it is
+still in the cache. The whole object is never in memory once it is larger than `memory_bytes`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+from storage.errors import StorageFull
+
+_CHUNK = 1 << 20
+
+
+@dataclass(slots=True, kw_only=True)
+class Payload:
+    """A finished object: `header` (preamble and file meta) followed by `body` (the data set, as received).
+
+    Exactly one of `body` and `path` holds the bytes: `body` the data set in memory, `path` a file with header and data set.
+    """
+
+    header: bytes
+    body: bytearray | bytes | None
+    path: Path | None
+    size_bytes: int
+    sha256: str  # of header + data set, hex
+    data_set_sha256: str  # of the data set alone, hex
+
+    @property
+    def data_set_offset(self) -> int:
+        """Where the data set starts in the object."""
+        return len(self.header)
+
+    def chunks(self, chunk_bytes: int = _CHUNK) -> Iterator[bytes | memoryview]:
+        """The object's bytes in order; may be called again after a failed put."""
+        if self.path is not None:
+            with self.path.open("rb") as file:
+                while chunk := file.read(chunk_bytes):
+                    yield chunk
+            return
+        yield self.header
+        view = memoryview(self.body or b"")
+        for start in range(0, len(view), chunk_bytes):
+            yield view[start : start + chunk_bytes]
+
+    def discard(self) -> None:
+        """Drop the temporary file, if there is one and no store has adopted it."""
+        if self.path is not None:
+            self.path.unlink(missing_ok=True)
+
+    def __enter__(self) -> Payload:
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self.discard()
+
+
+class Spool:
+    """A growing object. Raises StorageFull when `directory` has no room."""
+
+    def __init__(self, header: bytes, *, directory: Path, memory_bytes: int) -> None:
+        self._header = header
+        self._directory = directory
+        self._memory_bytes = memory_bytes
+        self._body = bytearray()
+        self._descriptor: int | None = None
+        self._path: Path | None = None
+        self._object_hash = hashlib.sha256(header)
+        self._data_set_hash = hashlib.sha256()
+        self.data_set_bytes = 0
+
+    def write(self, chunk: bytes | bytearray | memoryview) -> None:
+        """Append `chunk` to the data set; it is copied, so the caller may reuse its buffer."""
+        self._object_hash.update(chunk)
+        self._data_set_hash.update(chunk)
+        self.data_set_bytes += len(chunk)
+        if self._descriptor is not None:
+            self._write_file(chunk)
+        elif self.data_set_bytes <= self._memory_bytes:
+            self._body += chunk
+        else:
+            self._spill()
+            self._write_file(chunk)
+
+    def finish(self) -> Payload:
+        """The finished object; the spool must not be written to afterwards."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+        return Payload(
+            header=self._header,
+            body=self._body if self._path is None else None,
+            path=self._path,
+            size_bytes=len(self._header) + self.data_set_bytes,
+            sha256=self._object_hash.hexdigest(),
+            data_set_sha256=self._data_set_hash.hexdigest(),
+        )
+
+    def discard(self) -> None:
+        """Forget everything, the temporary file included."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+        if self._path is not None:
+            self._path.unlink(missing_ok=True)
+        self._body = bytearray()
+
+    def _spill(self) -> None:
+        try:
+            self._descriptor, name = tempfile.mkstemp(prefix="spool-", suffix=".tmp", dir=self._directory)
+        except OSError as error:
+            raise StorageFull(f"cannot create a temporary file: {error.strerror}") from error
+        self._path = Path(name)
+        self._write_file(self._header)
+        self._write_file(self._body)
+        self._body = bytearray()
+
+    def _write_file(self, chunk: bytes | bytearray | memoryview) -> None:
+        assert self._descriptor is not None
+        view = memoryview(chunk)
+        try:
+            while view:
+                view = view[os.write(self._descriptor, view) :]
+        except OSError as error:
+            raise StorageFull(f"cannot write a temporary file: {error.strerror}") from error

@@ -1,0 +1,204 @@
+"""A search as plain values: level, matches, paging (PS3.4 §C.2.2.2, PS3.18 §8.3.4). Pure.
+
+`satisfies` is the meaning of every kind of matching, written once in plain Python. The index must agree with it (a test
+compares them on random archives), and the scan over unindexed attributes uses it directly.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from storage.records import Level, ResourceRef
+
+WILDCARD_VRS = frozenset({"AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"})  # PS3.4 §C.2.2.2.4
+RANGE_VRS = frozenset({"DA", "TM", "DT"})  # PS3.4 §C.2.2.2.5
+
+
+@dataclass(frozen=True, slots=True)
+class Single:
+    """Single value matching (PS3.4 §C.2.2.2.1): exact; case-sensitive but for PN."""
+
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    """List of UID matching, and lists of other values as OR (PS3.4 §C.2.2.2.2; DICOM.md Q12, Q30)."""
+
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Wildcard:
+    """`*` any run, `?` any one character (PS3.4 §C.2.2.2.4). `*` alone is Universal."""
+
+    pattern: str
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Inclusive range; None leaves a side open (PS3.4 §C.2.2.2.5).
+
+    Both sides are full-precision text that sorts: DA `YYYYMMDD`, TM `HHMMSS.FFFFFF`.
+    """
+
+    low: str | None
+    high: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Universal:
+    """Matches everything, absent and empty too; asks for the attribute's return."""
+
+
+@dataclass(frozen=True, slots=True)
+class Empty:
+    """Empty value matching (PS3.18 §8.3.4.5): absent or zero length."""
+
+
+Matcher = Single | AnyOf | Wildcard | Range | Universal | Empty
+
+
+@dataclass(frozen=True, slots=True)
+class Criterion:
+    """One key of a search. `path` is the tag, or the tags through sequences from the outside in."""
+
+    path: tuple[int, ...]
+    vr: str
+    matcher: Matcher
+
+
+@dataclass(frozen=True, slots=True)
+class DateTimeRange:
+    """A date and a time key read as one interval (PS3.18 §8.3.4.1.1). Sides are `YYYYMMDDHHMMSS.FFFFFF` or None."""
+
+    date_path: tuple[int, ...]
+    time_path: tuple[int, ...]
+    low: str | None
+    high: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """A search within one site. `scope` narrows to a study or series; `level` is what comes back."""
+
+    site: str
+    level: Level
+    criteria: tuple[Criterion, ...] = ()
+    intervals: tuple[DateTimeRange, ...] = ()
+    scope: ResourceRef | None = None
+    limit: int = 100
+    offset: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """One result: its reference and every indexed and computed attribute of its own level and the levels above.
+
+    `attributes` maps keywords of storage/attributes.py (ATTRIBUTES and COMPUTED) to text, values joined by a backslash,
+    absent ones left out. `revision` grows whenever anything below the resource changes: with the reference it keys caches.
+    """
+
+    ref: ResourceRef
+    attributes: dict[str, str]
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of results in the stable order of DICOM.md Q17, and how many are left after it."""
+
+    found: Sequence[Found]
+    remaining: int
+
+
+def fold(text: str) -> str:
+    """The form in which person names are compared: no case, no accents, width-folded, single spaces."""
+    decomposed = unicodedata.normalize("NFKD", text)
+    bare = "".join(char for char in decomposed if not unicodedata.combining(char))
+    return " ".join(bare.casefold().split())
+
+
+def satisfies(matcher: Matcher, vr: str, values: Sequence[str]) -> bool:
+    """Whether an attribute with these values (none when absent) matches. This is the definition the index is tested by."""
+    present = [value for value in (_significant(vr, value) for value in values) if value]
+    match matcher:
+        case Universal():
+            return True
+        case Empty():
+            return not present
+        case Single(value):
+            return _any_single(vr, value, present)
+        case AnyOf(wanted):
+            return any(
+                satisfies(Wildcard(value) if vr in WILDCARD_VRS and _has_wildcard(value) else Single(value), vr, present)
+                for value in wanted
+            )
+        case Wildcard(pattern):
+            regex = wildcard_regex(fold(pattern) if vr == "PN" else pattern)
+            return any(regex.fullmatch(text) for value in present for text in _comparable(vr, value))
+        case Range(low, high):
+            return any(_within(full_precision(vr, value), low, high) for value in present)
+
+
+@lru_cache(maxsize=256)
+def wildcard_regex(pattern: str) -> re.Pattern[str]:
+    """The regular expression of a wildcard pattern; only `*` and `?` are special."""
+    parts = (".*" if char == "*" else "." if char == "?" else re.escape(char) for char in pattern)
+    return re.compile("".join(parts), re.DOTALL)
+
+
+def person_name_forms(value: str) -> list[str]:
+    """The folded texts a PN is found by: the whole value and each non-empty component group (PS3.5 §6.2.1)."""
+    groups = [fold(group.rstrip("^ ")) for group in value.split("=")]
+    whole = fold(value.rstrip("^= "))
+    return list(dict.fromkeys(text for text in (whole, *groups) if text))
+
+
+def full_precision(vr: str, value: str) -> str:
+    """A stored DA or TM as sortable text: old separators dropped, TM padded to `HHMMSS.FFFFFF` (PS3.5 §6.2)."""
+    if vr == "DA":
+        return value.replace(".", "").replace("-", "")
+    if vr == "TM":
+        digits, _, fraction = value.replace(":", "").partition(".")
+        return f"{digits.ljust(6, '0')}.{fraction.ljust(6, '0')}"
+    return value
+
+
+def _any_single(vr: str, value: str, present: Sequence[str]) -> bool:
+    wanted = _significant(vr, value)
+    if vr == "PN":
+        folded = fold(wanted.rstrip("^= "))
+        return any(folded in person_name_forms(text) for text in present)
+    if vr in RANGE_VRS:
+        return any(full_precision(vr, text) == full_precision(vr, wanted) for text in present)
+    if vr in ("IS", "DS", "US", "SS", "UL", "SL"):
+        return any(_number(text) == _number(wanted) for text in present)
+    return wanted in present
+
+
+def _number(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _comparable(vr: str, value: str) -> list[str]:
+    return person_name_forms(value) if vr == "PN" else [value]
+
+
+def _significant(vr: str, value: str) -> str:
+    return value.rstrip("\0 ") if vr == "UI" else value.strip(" ") if vr not in ("LT", "ST", "UT") else value.rstrip(" ")
+
+
+def _has_wildcard(value: str) -> bool:
+    return "*" in value or "?" in value
+
+
+def _within(value: str, low: str | None, high: str | None) -> bool:
+    return (low is None or value >= low) and (high is None or value <= high)
