@@ -118,8 +118,12 @@ class Index(Protocol):
         """Instances whose bytes are in `store`, oldest first."""
         ...
 
-    def doomed(self, *, before: datetime, limit: int) -> Sequence[Doomed]:
-        """Locations queued for reclaim before that time."""
+    def size_at(self, store: str) -> int:
+        """The bytes of all instances and conflicts whose location is in `store`."""
+        ...
+
+    def doomed(self, *, before: datetime, after: int = 0, limit: int) -> Sequence[Doomed]:
+        """Locations queued for reclaim before that time, by ascending `doomed_id`, those beyond `after`."""
         ...
 
     def reclaimed(self, doomed_ids: Sequence[int]) -> None:

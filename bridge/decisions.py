@@ -1,0 +1,99 @@
+"""Decisions that an object cannot tell, written to the store before their row commits (DESIGN §3, Rebuild).
+
+A delete, replacement, promotion or hold is one small JSON object under `decisions/<site>/`; `scrub --rebuild` applies
+them in order, so that it neither resurrects nor forgets.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from bridge.archive import HOT, Archive
+from storage.errors import ObjectNotFound, StorageUnavailable
+from storage.objects.base import ObjectMeta, ObjectStore
+from storage.objects.payload import Payload
+from storage.records import InstanceRecord, Origin, ResourceRef
+
+PREFIX = "decisions"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """One decision: what was decided about which resource or object, when."""
+
+    kind: str  # delete | replace | promote | hold | release
+    at: datetime
+    ref: ResourceRef
+    key: str = ""  # of the object meant, for replace and promote
+    who: str = ""
+
+
+def deleted(ref: ResourceRef, *, at: datetime, origin: Origin) -> Decision:
+    """Everything at and below `ref` received before `at` is gone."""
+    return Decision(kind="delete", at=at, ref=ref, who=origin.name)
+
+
+def replaced(existing: InstanceRecord, *, at: datetime) -> Decision:
+    """The object `existing` lies in must not come back."""
+    return Decision(kind="replace", at=at, ref=existing.ref, key=existing.location.key)
+
+
+def promoted(record: InstanceRecord, *, at: datetime, origin: Origin) -> Decision:
+    """The object `record` lies in is the one that counts."""
+    return Decision(kind="promote", at=at, ref=record.ref, key=record.location.key, who=origin.name)
+
+
+def write(archive: Archive, decision: Decision) -> None:
+    """Make the decision durable: in the object store, or in landing while that is away. Raises StorageUnavailable."""
+    body = orjson.dumps(_to_json(decision))
+    digest = hashlib.sha256(body).hexdigest()
+    payload = Payload(header=b"", body=body, path=None, size_bytes=len(body), sha256=digest, data_set_sha256=digest)
+    stamp = f"{int(decision.at.timestamp() * 1000):011x}{secrets.token_hex(5)}"
+    key = f"{PREFIX}/{decision.ref.site}/{stamp}.json"
+    try:
+        archive.stores[HOT].put(key, payload, meta=ObjectMeta())
+    except StorageUnavailable:
+        if archive.landing is None:
+            raise
+        archive.stores[archive.landing].put(key, payload, meta=ObjectMeta())
+
+
+def read_all(stores: Iterator[ObjectStore]) -> list[Decision]:
+    """Every decision in these stores, oldest first."""
+    found = []
+    for store in stores:
+        for info in store.list(f"{PREFIX}/"):
+            try:
+                body = b"".join(store.read(info.key, version_id=info.version_id))
+            except ObjectNotFound:
+                continue  # delivered to another store while we listed
+            found.append(_from_json(orjson.loads(body)))
+    return sorted(found, key=lambda decision: decision.at)
+
+
+def _to_json(decision: Decision) -> dict[str, Any]:
+    ref = decision.ref
+    return {
+        "kind": decision.kind,
+        "at": decision.at.isoformat(),
+        "ref": [ref.site, ref.study_instance_uid, ref.series_instance_uid, ref.sop_instance_uid],
+        "key": decision.key,
+        "who": decision.who,
+    }
+
+
+def _from_json(value: dict[str, Any]) -> Decision:
+    return Decision(
+        kind=value["kind"],
+        at=datetime.fromisoformat(value["at"]),
+        ref=ResourceRef(*value["ref"]),
+        key=value["key"],
+        who=value["who"],
+    )
