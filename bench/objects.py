@@ -1,0 +1,150 @@
+"""Objects to send: one real CT slice as template, every copy with fresh UIDs, thousands a second.
+
+A template is encoded once with placeholders of fixed length (UIDs, name, id, date); a copy is the same bytes with the placeholders
+replaced, so that making test data never limits a bench. A UID is `2.25.` and 39 digits, 44 characters, even as DICOM wants it.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+
+import numpy as np
+from pydicom import dcmread
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+PHANTOM = Path(__file__).parents[1] / "../shared/data/ct-head-phantom"
+_FIELDS = {"study": "1" * 39, "series": "2" * 39, "instance": "3" * 39}
+_NAME, _ID, _DATE, _ACCESSION = "N" * 64, "I" * 16, "19010101", "A" * 16
+SURNAMES = ("Wang", "Li", "Zhang", "Liu", "Chen", "Yang", "Huang", "Zhao", "Wu", "Zhou", "Smith", "Jansen")
+GIVEN_CHINESE = "明芳伟静磊丽强敏军洋艳勇杰娟涛超秀霞平刚桂英华玉兰红建国文"
+SURNAMES_CHINESE = "王李张刘陈杨黄赵吴周徐孙马朱胡郭何高林罗"
+
+
+def uid(number: int) -> str:
+    """A UID of 44 characters, distinct for distinct numbers below 10**38."""
+    return f"2.25.1{number:038d}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """What a search can find of one study."""
+
+    number: int
+    name: str  # alphabetic=ideographic
+    patient_id: str
+    study_date: str
+    study_uid: str
+
+
+def person(number: int, studies: int) -> Person:
+    """Study `number` of `studies`: 50 studies share a surname token, 4 a day, whatever the size of the archive."""
+    group, place = number % max(1, studies // 50), number // max(1, studies // 50)
+    surname = f"{SURNAMES[group % len(SURNAMES)]}{group:05d}"
+    chinese = SURNAMES_CHINESE[group % 20] + GIVEN_CHINESE[group // 20 % 28] + GIVEN_CHINESE[group // 560 % 28]
+    day = date(2026, 1, 1) - timedelta(days=number // 4)
+    return Person(
+        number=number, name=f"{surname}^Given{place:03d}={chinese}^{GIVEN_CHINESE[place % 28]}",
+        patient_id=f"BENCH{number:08d}", study_date=day.strftime("%Y%m%d"), study_uid=uid(10**30 + number),
+    )  # fmt: skip
+
+
+class Template:
+    """One encoded Part 10 file whose UIDs and patient fields can be replaced without decoding it again."""
+
+    def __init__(self, data_set: Dataset, *, implicit: bool = False) -> None:
+        data_set.SpecificCharacterSet = "ISO_IR 192"
+        data_set.StudyInstanceUID, data_set.SeriesInstanceUID, data_set.SOPInstanceUID = (
+            f"2.25.{digits}" for digits in _FIELDS.values()
+        )
+        data_set.PatientName, data_set.PatientID, data_set.StudyDate = _NAME, _ID, _DATE
+        data_set.AccessionNumber, data_set.InstanceNumber = _ACCESSION, "99999"
+        data_set.file_meta = FileMetaDataset()
+        data_set.file_meta.MediaStorageSOPClassUID = data_set.SOPClassUID
+        data_set.file_meta.MediaStorageSOPInstanceUID = data_set.SOPInstanceUID
+        data_set.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
+        buffer = io.BytesIO()
+        data_set.save_as(buffer, enforce_file_format=True)
+        self._bytes = bytes(buffer.getbuffer())
+        self._places = {key: self._find(f"2.25.{digits}".encode()) for key, digits in _FIELDS.items()}
+        self._places |= {"name": self._find(_NAME.encode()), "id": self._find(_ID.encode())}
+        self._places |= {"date": self._find(_DATE.encode()), "accession": self._find(_ACCESSION.encode())}
+        self._places["number"] = self._find(b"99999 ")
+
+    def _find(self, placeholder: bytes) -> tuple[int, list[int]]:
+        places, at = [], self._bytes.find(placeholder)
+        while at >= 0 and len(places) < 4 and at < 20000:
+            places.append(at)
+            at = self._bytes.find(placeholder, at + 1)
+        return len(placeholder), places
+
+    def __len__(self) -> int:
+        return len(self._bytes)
+
+    def fill(self, who: Person, *, series: str, instance: str, number: int = 1) -> bytearray:
+        """One file, with the given patient, study, series and instance."""
+        copy = bytearray(self._bytes)
+        values = {
+            "study": who.study_uid, "series": series, "instance": instance, "name": who.name, "id": who.patient_id,
+            "date": who.study_date, "accession": f"ACC{who.number:010d}", "number": str(number),
+        }  # fmt: skip
+        for key, value in values.items():
+            length, places = self._places[key]
+            encoded = value.encode().ljust(length)
+            for at in places:
+                copy[at : at + length] = encoded
+        return copy
+
+
+def ct_data_set() -> Dataset:
+    """A real head slice when the shared data is there, else a synthetic one of the same shape."""
+    files = sorted(PHANTOM.glob("I*.dcm"))
+    if files:
+        return dcmread(files[len(files) // 2])
+    from sample_data.ct import phantom_slice
+
+    return phantom_slice(30, 60)
+
+
+def ct_template(*, implicit: bool = False) -> Template:
+    """512x512x16 bit, about 528 KB."""
+    return Template(ct_data_set(), implicit=implicit)
+
+
+def tiny_template() -> Template:
+    """The header of a CT with 8x8 pixels: what an archive's index sees of a study, without its bytes."""
+    data_set = ct_data_set()
+    data_set.Rows = data_set.Columns = 8
+    data_set.PixelData = np.arange(64, dtype=np.uint16).tobytes()
+    return Template(data_set)
+
+
+def multiframe_template(frames: int) -> Template:
+    """`frames` frames of the CT in one object (Multi-frame Grayscale Word Secondary Capture)."""
+    source = ct_data_set()
+    data_set = Dataset()
+    for keyword in (
+        "Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "SamplesPerPixel",
+        "PhotometricInterpretation", "RescaleSlope", "RescaleIntercept", "StudyTime",
+    ):  # fmt: skip
+        data_set[keyword] = source[keyword]
+    data_set.SOPClassUID, data_set.Modality = "1.2.840.10008.5.1.4.1.1.7.3", "OT"
+    data_set.StudyID, data_set.SeriesNumber, data_set.ReferringPhysicianName = "1", "1", ""
+    data_set.PatientBirthDate, data_set.PatientSex, data_set.ConversionType = "", "O", "SYN"
+    data_set.NumberOfFrames = frames
+    frame = bytes(source.PixelData)[: source.Rows * source.Columns * 2]
+    data_set.PixelData = frame * frames
+    return Template(data_set)
+
+
+def ct_series(who: Person, count: int, series: str, first_instance: int, template: Template) -> Iterator[bytearray]:
+    """`count` instances of one series."""
+    for number in range(count):
+        yield template.fill(who, series=series, instance=uid(first_instance + number), number=number + 1)
+
+
+__all__ = ["CTImageStorage", "Person", "Template", "ct_series", "ct_template", "multiframe_template", "person", "tiny_template", "uid"]
