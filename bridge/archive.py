@@ -13,6 +13,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from storage.objects.guarded import GuardedStore
+from storage.objects.local import LocalStore
+from storage.objects.memory import MemoryStore
+from storage.objects.s3 import S3Settings, S3Store
+
 from bridge.config import Settings
 from bridge.errors import NotFound, NotOnline, Unavailable
 from storage.errors import ObjectNotFound, StorageUnavailable
@@ -20,10 +25,6 @@ from storage.index import open_index
 from storage.index.base import Index
 from storage.index.registry import Registry
 from storage.objects.base import ObjectStore
-from storage.objects.guarded import GuardedStore
-from storage.objects.local import LocalStore
-from storage.objects.memory import MemoryStore
-from storage.objects.s3 import S3Settings, S3Store
 from storage.records import InstanceRecord, Location
 
 HOT = "hot"
@@ -61,12 +62,10 @@ class Archive:
             ) from None
 
     def read(self, record: InstanceRecord, start: int = 0, length: int | None = None) -> Iterator[bytes]:
-        """The object's bytes in chunks of at most 1 MiB. Raises NotFound when they have moved, Unavailable when away."""
+        """The object's bytes in chunks of at most 1 MiB. Raises NotFound when they moved, Unavailable when away."""
         location = record.location
         try:
-            return self.store(location).read(
-                location.key, version_id=location.version_id, start=start, length=length
-            )
+            return self.store(location).read(location.key, version_id=location.version_id, start=start, length=length)
         except ObjectNotFound as error:
             raise NotFound("the bytes are not where the index said a moment ago") from error
         except StorageUnavailable as error:

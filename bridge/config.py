@@ -155,8 +155,20 @@ class Worker:
     relocate_batch: int = 100
     series_quiet_s: float = 60.0
     reclaim_interval_s: float = 60.0
+    reclaim_delay_s: float = 300.0  # readers that began before a move may finish
     orphan_sweep_interval_s: float = 3600.0
+    orphan_sweep_limit: int = 100  # more orphans than this at once: none is deleted, a person looks (an old index?)
     lease_s: float = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Supervisor:
+    """How the processes are kept alive."""
+
+    user: str = ""  # drop privileges to this user once the sockets are open; "" = stay
+    restart_delay_s: float = 0.5  # doubled at each quick death
+    restart_delay_max_s: float = 15.0
+    bind_timeout_s: float = 10.0  # an earlier instance may still be draining
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,6 +192,7 @@ class Settings:
     site: str = "default"
     node: str = field(default_factory=socket.gethostname)
     log_level: str = "INFO"
+    audit_file: str = "audit.jsonl"  # below storage.directory; "-" = with the log; "" = none
     storage: Storage = field(default_factory=Storage)
     index: Index = field(default_factory=Index)
     ingest: Ingest = field(default_factory=Ingest)
@@ -188,6 +201,7 @@ class Settings:
     pixels: Pixels = field(default_factory=Pixels)
     retention: RetentionSettings = field(default_factory=RetentionSettings)
     worker: Worker = field(default_factory=Worker)
+    supervisor: Supervisor = field(default_factory=Supervisor)
     peers: tuple[Peer, ...] = ()
     sources: Mapping[str, str] = field(default_factory=dict, compare=False)  # dotted name -> where the value came from
 

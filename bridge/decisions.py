@@ -7,7 +7,6 @@ them in order, so that it neither resurrects nor forgets.
 from __future__ import annotations
 
 import hashlib
-import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +16,7 @@ import orjson
 
 from bridge.archive import HOT, Archive
 from storage.errors import ObjectNotFound, StorageUnavailable
+from storage.keys import ingest_id
 from storage.objects.base import ObjectMeta, ObjectStore
 from storage.objects.payload import Payload
 from storage.records import InstanceRecord, Origin, ResourceRef
@@ -28,10 +28,10 @@ PREFIX = "decisions"
 class Decision:
     """One decision: what was decided about which resource or object, when."""
 
-    kind: str  # delete | replace | promote | hold | release
+    kind: str  # delete | replace | promote | dismiss
     at: datetime
     ref: ResourceRef
-    key: str = ""  # of the object meant, for replace and promote
+    data_set_sha256: str = ""  # which of the data sets under that UID is meant: a copy may lie under another key
     who: str = ""
 
 
@@ -41,13 +41,18 @@ def deleted(ref: ResourceRef, *, at: datetime, origin: Origin) -> Decision:
 
 
 def replaced(existing: InstanceRecord, *, at: datetime) -> Decision:
-    """The object `existing` lies in must not come back."""
-    return Decision(kind="replace", at=at, ref=existing.ref, key=existing.location.key)
+    """The data set of `existing` gives way to the next one under its UID."""
+    return Decision(kind="replace", at=at, ref=existing.ref, data_set_sha256=existing.data_set_sha256)
 
 
 def promoted(record: InstanceRecord, *, at: datetime, origin: Origin) -> Decision:
-    """The object `record` lies in is the one that counts."""
-    return Decision(kind="promote", at=at, ref=record.ref, key=record.location.key, who=origin.name)
+    """The data set of `record` is the one that counts."""
+    return Decision(kind="promote", at=at, ref=record.ref, data_set_sha256=record.data_set_sha256, who=origin.name)
+
+
+def dismissed(record: InstanceRecord, *, at: datetime, origin: Origin) -> Decision:
+    """The data set of `record` is not kept."""
+    return Decision(kind="dismiss", at=at, ref=record.ref, data_set_sha256=record.data_set_sha256, who=origin.name)
 
 
 def write(archive: Archive, decision: Decision) -> None:
@@ -55,8 +60,7 @@ def write(archive: Archive, decision: Decision) -> None:
     body = orjson.dumps(_to_json(decision))
     digest = hashlib.sha256(body).hexdigest()
     payload = Payload(header=b"", body=body, path=None, size_bytes=len(body), sha256=digest, data_set_sha256=digest)
-    stamp = f"{int(decision.at.timestamp() * 1000):011x}{secrets.token_hex(5)}"
-    key = f"{PREFIX}/{decision.ref.site}/{stamp}.json"
+    key = f"{PREFIX}/{decision.ref.site}/{ingest_id(decision.at)}.json"
     try:
         archive.stores[HOT].put(key, payload, meta=ObjectMeta())
     except StorageUnavailable:
@@ -84,7 +88,7 @@ def _to_json(decision: Decision) -> dict[str, Any]:
         "kind": decision.kind,
         "at": decision.at.isoformat(),
         "ref": [ref.site, ref.study_instance_uid, ref.series_instance_uid, ref.sop_instance_uid],
-        "key": decision.key,
+        "data_set_sha256": decision.data_set_sha256,
         "who": decision.who,
     }
 
@@ -94,6 +98,6 @@ def _from_json(value: dict[str, Any]) -> Decision:
         kind=value["kind"],
         at=datetime.fromisoformat(value["at"]),
         ref=ResourceRef(*value["ref"]),
-        key=value["key"],
+        data_set_sha256=value["data_set_sha256"],
         who=value["who"],
     )

@@ -7,7 +7,6 @@ The data set's bytes are stored exactly as received. Every failure leaves at mos
 from __future__ import annotations
 
 import mmap
-import secrets
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,7 +24,7 @@ from bridge.object_meta import instance_meta
 from bridge.part10 import read_preamble
 from bridge.retention import term
 from storage.errors import IngestExpired, StorageFull, StorageUnavailable
-from storage.keys import instance_key, is_uid
+from storage.keys import ingest_id, instance_key, is_uid
 from storage.objects.payload import Payload, Spool
 from storage.records import InstanceRecord, Location, Origin, Outcome, ResourceRef
 
@@ -141,7 +140,7 @@ def _describe(archive: Archive, payload: Payload, delivery: Delivery) -> Descrip
 
 @contextmanager
 def _data_set(payload: Payload) -> Iterator[memoryview]:
-    """The data set as one buffer: the bytes in memory, or the file mapped, so that only pages that are read are loaded."""
+    """The data set as one buffer: the bytes in memory, or the file mapped, so that only pages read are loaded."""
     if payload.path is None:
         yield memoryview(payload.body or b"")
         return
@@ -181,7 +180,7 @@ def _record(archive: Archive, payload: Payload, description: Description, delive
         ref=ref,
         sop_class_uid=description.sop_class_uid or delivery.expected_sop_class_uid or "",
         transfer_syntax_uid=delivery.transfer_syntax_uid,
-        location=Location(HOT, instance_key(ref, _ingest_id(received_at))),
+        location=Location(HOT, instance_key(ref, ingest_id(received_at))),
         size_bytes=payload.size_bytes,
         sha256=payload.sha256,
         data_set_sha256=payload.data_set_sha256,
@@ -201,11 +200,6 @@ def _record(archive: Archive, payload: Payload, description: Description, delive
     )
 
 
-def _ingest_id(at: datetime) -> str:
-    """Sorts by time and never repeats: milliseconds and 40 random bits."""
-    return f"{int(at.timestamp() * 1000):011x}{secrets.token_hex(5)}"
-
-
 def _is_known(archive: Archive, record: InstanceRecord) -> bool:
     """True when this very data set is archived already; writes the decision when it is about to replace another."""
     site, sop_instance_uid = record.ref.site, record.ref.sop_instance_uid
@@ -220,16 +214,14 @@ def _is_known(archive: Archive, record: InstanceRecord) -> bool:
 
 
 def _put(archive: Archive, payload: Payload, record: InstanceRecord, origin: Origin) -> Location:
-    """Make the bytes durable: in the object store, or in landing when it is away (or when settings say landing first)."""
+    """Make the bytes durable: in the object store, or in landing when it is away or when settings say so."""
     storage = archive.settings.storage
     lock = storage.hot == "s3" and storage.s3_object_lock and storage.s3_lock_mode != "none"
     now = archive.now()
     key = record.location.key
     if archive.settings.ingest.acknowledge == "object-store" or archive.landing is None:
         try:
-            info = archive.stores[HOT].put(
-                key, payload, meta=instance_meta(record, origin=origin, lock=lock, now=now)
-            )
+            info = archive.stores[HOT].put(key, payload, meta=instance_meta(record, origin=origin, lock=lock, now=now))
             return Location(HOT, key, info.version_id)
         except (StorageUnavailable, StorageFull) as error:
             if archive.landing is None:

@@ -7,7 +7,9 @@ A key is used once, ever: the ingest id makes it so.
 from __future__ import annotations
 
 import re
+import secrets
 from dataclasses import dataclass
+from datetime import datetime
 
 from storage.errors import InvalidKey
 from storage.records import ResourceRef
@@ -34,14 +36,19 @@ def is_uid(text: str, *, strict: bool = False) -> bool:
     return len(text) <= UID_LENGTH and pattern.fullmatch(text) is not None
 
 
-def instance_key(ref: ResourceRef, ingest_id: str) -> str:
-    """The key of a new instance object. Raises InvalidKey for a segment that no store may see."""
+def ingest_id(at: datetime) -> str:
+    """A new ingest id: sorts by time and never repeats (milliseconds in hex and 40 random bits)."""
+    return f"{int(at.timestamp() * 1000):011x}{secrets.token_hex(5)}"
+
+
+def instance_key(ref: ResourceRef, unique: str) -> str:
+    """The key of a new instance object; `unique` is its ingest id. Raises InvalidKey for a segment that no store may see."""
     parts = (ref.study_instance_uid, ref.series_instance_uid, ref.sop_instance_uid)
-    if not SITE.fullmatch(ref.site) or not INGEST_ID.fullmatch(ingest_id):
+    if not SITE.fullmatch(ref.site) or not INGEST_ID.fullmatch(unique):
         raise InvalidKey("site or ingest id is not usable in a key")
     if not all(part is not None and is_uid(part) for part in parts):
         raise InvalidKey("study, series or SOP instance UID is not usable in a key")
-    return f"{ref.site}/{parts[0]}/{parts[1]}/{parts[2]}.{ingest_id}.dcm"
+    return f"{ref.site}/{parts[0]}/{parts[1]}/{parts[2]}.{unique}.dcm"
 
 
 def parse_instance_key(key: str) -> InstanceKey:
@@ -49,9 +56,9 @@ def parse_instance_key(key: str) -> InstanceKey:
     segments = key.split("/")
     if len(segments) != 4 or not segments[3].endswith(".dcm"):
         raise InvalidKey("not the key of an instance object")
-    sop, _, ingest_id = segments[3][:-4].rpartition(".")
-    parsed = InstanceKey(ResourceRef(segments[0], segments[1], segments[2], sop), ingest_id)
-    if instance_key(parsed.ref, ingest_id) != key:
+    sop, _, unique = segments[3][:-4].rpartition(".")
+    parsed = InstanceKey(ResourceRef(segments[0], segments[1], segments[2], sop), unique)
+    if instance_key(parsed.ref, unique) != key:
         raise InvalidKey("not the key of an instance object")
     return parsed
 

@@ -1,0 +1,37 @@
+"""Where log lines go: one line each on standard error, the audit trail in a file of its own. No patient data."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+from bridge.config import Settings
+
+_FORMAT = "%(asctime)s %(levelname)-7s %(name)s[%(process)d] %(message)s"
+
+
+def set_up(settings: Settings) -> None:
+    """Configure logging of this process; called once, by the process's main function."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter(_FORMAT))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(settings.log_level)
+    for chatty in ("pynetdicom", "pydicom", "urllib3", "asyncio", "multipart"):
+        logging.getLogger(chatty).setLevel(logging.ERROR)
+    _set_up_audit(settings)
+
+
+def _set_up_audit(settings: Settings) -> None:
+    audit = logging.getLogger("audit")
+    audit.setLevel(logging.INFO if settings.audit_file else logging.CRITICAL)
+    audit.propagate = settings.audit_file == "-"
+    audit.handlers[:] = []
+    if settings.audit_file not in ("", "-"):
+        path = settings.storage.directory / settings.audit_file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lines = logging.FileHandler(
+            path, encoding="utf-8"
+        )  # append mode: one write a line, from any number of processes
+        lines.setFormatter(logging.Formatter("%(message)s"))
+        audit.addHandler(lines)

@@ -1,0 +1,84 @@
+"""Background work of a node: landing delivery here, and, under a lease, the work that is shared by all nodes.
+
+Each task is idempotent and may be killed at any time. A task that fails is logged and tried again at its next turn.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from storage.objects.local import LocalStore
+
+from bridge import bundles, reclaim, relocate
+from bridge.archive import Archive
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One piece of work: how often, and whether only the lease holder does it."""
+
+    name: str
+    interval_s: float
+    shared: bool
+    run: Callable[[Archive], object]
+
+
+def tasks(archive: Archive) -> list[Task]:
+    """Everything the worker does, in one table."""
+    worker = archive.settings.worker
+    return [
+        Task("deliver landing", worker.interval_s, False, _deliver),
+        Task("sweep staging", worker.orphan_sweep_interval_s, False, _sweep_staging),
+        Task("bundle metadata", worker.interval_s, True, bundles.bundle_quiet_series),
+        Task("reclaim", worker.reclaim_interval_s, True, reclaim.reclaim),
+        Task("sweep orphans", worker.orphan_sweep_interval_s, True, reclaim.sweep_orphans),
+    ]
+
+
+def run(archive: Archive, stop: threading.Event) -> None:
+    """Work until `stop` is set."""
+    due = {task.name: 0.0 for task in tasks(archive)}
+    while not stop.is_set():
+        for task in tasks(archive):
+            if stop.is_set():
+                return
+            if time.monotonic() >= due[task.name]:
+                _run_task(archive, task)
+                due[task.name] = time.monotonic() + task.interval_s
+        stop.wait(max(0.05, min(due.values()) - time.monotonic()))
+
+
+def _run_task(archive: Archive, task: Task) -> None:
+    holder = f"{archive.settings.node}/{os.getpid()}"
+    try:
+        if task.shared and not archive.registry.lease(
+            f"worker/{task.name}", holder, now=archive.now(), seconds=archive.settings.worker.lease_s
+        ):
+            return
+        task.run(archive)
+    except Exception:
+        _LOG.exception("the task %r failed and will be tried again", task.name)
+
+
+def _deliver(archive: Archive) -> None:
+    """Deliver whole batches until nothing waits or the store is away."""
+    while True:
+        done = relocate.deliver_landing(archive, limit=archive.settings.worker.relocate_batch)
+        if done.moved < archive.settings.worker.relocate_batch or done.waiting:
+            return
+
+
+def _sweep_staging(archive: Archive) -> None:
+    """Temporary files of doors that were killed; a live one is never older than the commit window."""
+    older_than = archive.now() - timedelta(seconds=archive.settings.storage.commit_window_s)
+    for store in archive.stores.values():
+        if isinstance(store, LocalStore):
+            store.sweep_staging(older_than)
