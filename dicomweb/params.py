@@ -1,0 +1,212 @@
+"""A QIDO-RS query string -> Query and the fields to return (PS3.18 §8.3.4, §10.6). Pure.
+
+Nothing is dropped silently: what cannot be understood raises InvalidRequest with a sentence that names the way out
+(DICOM.md Q21), what is understood but not performed adds a warning in the standard's words (Q14, Q15).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from urllib.parse import parse_qsl
+
+from bridge.errors import InvalidRequest
+from dicomweb.tags import creator_of, parse_path, shown, vr_of
+from dicomweb.values import interval, matcher
+from storage.attributes import BY_PATH, COMPUTED, MATCHABLE_COMPUTED
+from storage.query import Criterion, DateTimeRange, Matcher, Query, Universal
+from storage.records import Level, ResourceRef
+
+FIELDS_LIMIT = 500  # parameters in one query string
+NUMBER_LIMIT = 2**31 - 1  # of limit and offset
+
+NOT_FUZZY = "The fuzzymatching parameter is not supported. Only literal matching has been performed."  # §8.3.4.2
+NO_TIMEZONE = "The TimezoneOffsetFromUTC key is not supported. Dates and times have been compared as stored."
+
+LEVELS = (Level.STUDY, Level.SERIES, Level.INSTANCE)
+_PAIRS = {  # date -> time that are one interval on the web side (§8.3.4.1.1; Q11)
+    (0x00080020,): (0x00080030,),
+    (0x00080021,): (0x00080031,),
+    (0x00080022,): (0x00080032,),
+    (0x00080023,): (0x00080033,),
+    (0x00100030,): (0x00100032,),
+    (0x00400244,): (0x00400245,),
+}
+_CHARACTER_SET, _TIMEZONE, _RETRIEVE_URL = 0x00080005, 0x00080201, 0x00081190
+_COMPUTED_KEYS: dict[tuple[int, ...], tuple[str, Level]] = {
+    (tag,): (keyword, level) for keyword, (tag, _, level) in COMPUTED.items()
+}
+_FLAGS = ("fuzzymatching", "emptyvaluematching", "multiplevaluematching")
+_REPEATABLE_VRS = ("UI", "CS")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """A search resource: what comes back, what the path narrows to, whose default attributes are returned (Q28)."""
+
+    level: Level
+    scope: ResourceRef | None
+    returned: frozenset[Level]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchRequest:
+    """A query string understood."""
+
+    query: Query
+    asked: tuple[tuple[int, ...], ...]  # paths of includefield and of the keys themselves
+    everything: bool  # includefield=all
+    warnings: tuple[str, ...]
+    accept: str | None
+
+
+def parse_pairs(query_string: str) -> list[tuple[str, str]]:
+    """The decoded parameters in order. Raises InvalidRequest for text that is not UTF-8 or for too many parameters."""
+    try:
+        return parse_qsl(
+            query_string, keep_blank_values=True, encoding="utf-8", errors="strict", max_num_fields=FIELDS_LIMIT
+        )
+    except UnicodeDecodeError as error:
+        raise InvalidRequest("the query string is not percent-encoded UTF-8") from error
+    except ValueError as error:
+        raise InvalidRequest(f"the query string has more than {FIELDS_LIMIT} parameters") from error
+
+
+def parse(query_string: str, target: Target, *, site: str, limit_default: int, limit_max: int) -> SearchRequest:
+    """Understand a search. Raises InvalidRequest."""
+    pairs = parse_pairs(query_string)
+    reserved = _reserved(pairs)
+    keys = _keys(pairs)
+    _check_keys(keys, target)
+    asked, everything = _includes(value for name, value in pairs if name == "includefield")
+    empties = reserved.get("emptyvaluematching") == "true"
+    criteria, intervals = _criteria(keys, empty_value_matching=empties)
+    query = Query(
+        site=site,
+        level=target.level,
+        criteria=criteria,
+        intervals=intervals,
+        scope=target.scope,
+        limit=min(_number("limit", reserved.get("limit"), limit_default), limit_max),
+        offset=_number("offset", reserved.get("offset"), 0),
+    )
+    return SearchRequest(
+        query=query,
+        asked=tuple(dict.fromkeys((*asked, *keys))),
+        everything=everything,
+        warnings=_warnings(reserved, keys),
+        accept=reserved.get("accept"),
+    )
+
+
+def _reserved(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """The parameters that are no attributes; each at most once."""
+    found: dict[str, str] = {}
+    for name, value in pairs:
+        if name in ("limit", "offset", "accept", "charset", *_FLAGS):
+            if name in found:
+                raise InvalidRequest(f"{name} may be given once")
+            found[name] = value
+    for flag in _FLAGS:
+        if found.get(flag, "false") not in ("true", "false"):
+            raise InvalidRequest(f"{flag} is true or false")
+    if found.get("charset", "utf-8").lower() not in ("utf-8", "utf8"):
+        raise InvalidRequest("charset may only be utf-8 (PS3.18 section 8.3.3.2)")
+    return found
+
+
+def _keys(pairs: Iterable[tuple[str, str]]) -> dict[tuple[int, ...], str]:
+    """Attribute path -> value. Repeats are refused but for UIDs and codes, where they make a list (Q2, Q12)."""
+    keys: dict[tuple[int, ...], str] = {}
+    for name, value in pairs:
+        if name in ("limit", "offset", "accept", "charset", "includefield", "_", *_FLAGS):
+            continue
+        path = parse_path(name)
+        if path not in keys:
+            keys[path] = value
+        elif vr_of(path) in _REPEATABLE_VRS:
+            keys[path] = f"{keys[path]}\\{value}"
+        else:
+            raise InvalidRequest(f"{shown(name)} is given more than once")
+    return keys
+
+
+def _check_keys(keys: dict[tuple[int, ...], str], target: Target) -> None:
+    for path, value in keys.items():
+        creator = creator_of(path[-1])
+        if creator is not None and (*path[:-1], creator) not in keys:
+            raise InvalidRequest(f"a private attribute needs its private creator {creator:08X} as another key")
+        if path in _COMPUTED_KEYS and value and _COMPUTED_KEYS[path][0] not in MATCHABLE_COMPUTED:
+            raise InvalidRequest(f"{_COMPUTED_KEYS[path][0]} is computed and cannot be searched for")
+        if path == (_RETRIEVE_URL,) and value:
+            raise InvalidRequest("RetrieveURL cannot be searched for")
+        level = BY_PATH[path].level if path in BY_PATH else _COMPUTED_KEYS.get(path, ("", Level.STUDY))[1]
+        if value and LEVELS.index(level) > LEVELS.index(target.level):
+            hint = "; ModalitiesInStudy is its study form" if path == (0x00080060,) else ""
+            keyword = BY_PATH[path].keyword if path in BY_PATH else _COMPUTED_KEYS[path][0]
+            raise InvalidRequest(f"{keyword} belongs to a lower level than this search returns{hint}")
+
+
+def _includes(values: Iterable[str]) -> tuple[list[tuple[int, ...]], bool]:
+    names = [name.strip() for value in values for name in value.split(",") if name.strip()]
+    if len(names) > FIELDS_LIMIT:
+        raise InvalidRequest(f"includefield may name at most {FIELDS_LIMIT} attributes")
+    return [parse_path(name) for name in names if name != "all"], "all" in names
+
+
+def _criteria(
+    keys: dict[tuple[int, ...], str], *, empty_value_matching: bool
+) -> tuple[tuple[Criterion, ...], tuple[DateTimeRange, ...]]:
+    """Matchers of all keys; a date range and its time range become one interval."""
+    criteria, intervals, paired = [], [], set[tuple[int, ...]]()
+    for date_path, time_path in _PAIRS.items():
+        combined = _combined(keys.get(date_path, ""), keys.get(time_path, ""))
+        if combined is not None:
+            intervals.append(DateTimeRange(date_path, time_path, *combined))
+            paired |= {date_path, time_path}
+    for path, value in keys.items():
+        if path in paired or path[-1] in (_CHARACTER_SET, _TIMEZONE):
+            continue
+        vr = vr_of(path)
+        found = _named_matcher(path, vr, value, empty_value_matching=empty_value_matching)
+        if not isinstance(found, Universal):
+            criteria.append(Criterion(path, vr, found))
+    return tuple(criteria), tuple(intervals)
+
+
+def _named_matcher(path: tuple[int, ...], vr: str, value: str, *, empty_value_matching: bool) -> Matcher:
+    """As `matcher`, with the attribute's name in the error."""
+    try:
+        return matcher(vr, value, empty_value_matching=empty_value_matching)
+    except InvalidRequest as error:
+        raise InvalidRequest(f"{'.'.join(f'{tag:08X}' for tag in path)}: {error}") from error
+
+
+def _combined(date: str, time: str) -> tuple[str | None, str | None] | None:
+    """Both sides `YYYYMMDDHHMMSS.FFFFFF`, or None when the two are not one interval."""
+    if not date or not time or any(mark in date + time for mark in ('"', "\\", ",")):
+        return None
+    days, hours = interval("DA", date), interval("TM", time)
+    if not (days.is_range and hours.is_range):
+        return None
+    low = None if days.low is None else days.low + (hours.low or "000000.000000")
+    high = None if days.high is None else days.high + (hours.high or "235959.999999")
+    return low, high
+
+
+def _number(name: str, text: str | None, default: int) -> int:
+    """An unsigned integer parameter (§8.3.4.4)."""
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdigit()) or len(text) > 10 or int(text) > NUMBER_LIMIT:
+        raise InvalidRequest(f"{name} must be an unsigned integer up to {NUMBER_LIMIT}")
+    return int(text)
+
+
+def _warnings(reserved: dict[str, str], keys: dict[tuple[int, ...], str]) -> tuple[str, ...]:
+    warnings = []
+    if reserved.get("fuzzymatching") == "true":
+        warnings.append(NOT_FUZZY)
+    if keys.get((_TIMEZONE,)):
+        warnings.append(NO_TIMEZONE)
+    return tuple(warnings)
