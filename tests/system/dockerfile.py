@@ -1,7 +1,7 @@
 """Run a Dockerfile's steps in plain folders with chroot, where there is no container engine. Needs root.
 
-Knows what our Dockerfile uses: FROM (one base, named stages), RUN, COPY [--from], ENV, USER, WORKDIR, HEALTHCHECK and CMD
-in their JSON form; VOLUME and EXPOSE change nothing here. Anything else raises ValueError.
+Knows what our Dockerfile uses: FROM (one base, named stages), RUN, COPY [--from], ENV, USER, WORKDIR, HEALTHCHECK and
+CMD in their JSON form; VOLUME and EXPOSE change nothing here. Anything else raises ValueError.
 """
 
 from __future__ import annotations
