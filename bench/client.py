@@ -1,7 +1,9 @@
-"""The HTTP load client: raw keep-alive sockets over one epoll loop in a process of its own, so that it is never the bottleneck.
+"""The HTTP load client: raw keep-alive sockets over one epoll loop in a process of its own, so that it is never the
+bottleneck.
 
-Bodies are counted, not kept: what is right about an answer is checked beforehand with `fetch`, which returns all of it.
-Reads Content-Length, chunked and until-close answers (RFC 9112 §6); the last kind costs the server a new connection per answer.
+Bodies are counted, not kept: what is right about an answer is checked beforehand with `fetch`, which returns all of
+it. Reads Content-Length, chunked and until-close answers (RFC 9112 §6); the last kind costs the server a new
+connection per answer.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ class Answer:
     """One whole answer."""
 
     status: int
-    headers: dict[str, str]  # names in lower case
+    headers: dict[str, str]  # names lower case
     body: bytes
     first_byte_s: float  # from the request's last byte to the body's first
     elapsed_s: float
@@ -49,7 +51,7 @@ class Load:
 
 
 def fetch(address: tuple[str, int], path: str, accept: str, *, keep: bool = True, timeout_s: float = 300.0) -> Answer:
-    """GET once on a fresh connection; with `keep` false the body is read and dropped (its length stays in content-length)."""
+    """GET once on a fresh connection; with `keep` false the body is dropped, its length is in `x-size`."""
     connection = http.client.HTTPConnection(*address, timeout=timeout_s)
     try:
         connection.request("GET", path, headers={"Accept": accept})
@@ -72,7 +74,7 @@ def fetch(address: tuple[str, int], path: str, accept: str, *, keep: bool = True
 def load(
     address: tuple[str, int], paths: Sequence[str], accept: str, *, connections: int, seconds: float, at_least: int = 1
 ) -> Load:
-    """Ask for `paths` round and round over `connections`, in another process. Raises RuntimeError on any status but 200."""
+    """Ask for `paths` round and round over `connections`, in another process. RuntimeError unless all are 200."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         return pool.apply(_drive, (address, list(paths), accept, connections, seconds, at_least))
 

@@ -1,12 +1,14 @@
 """Objects to send: one real CT slice as template, every copy with fresh UIDs, thousands a second.
 
-A template is encoded once with placeholders of fixed length (UIDs, name, id, date); a copy is the same bytes with the placeholders
-replaced, so that making test data never limits a bench. A UID is `2.25.` and 39 digits, 44 characters, even as DICOM wants it.
+A template is encoded once with placeholders of fixed length (UIDs, name, id, date); a copy is the same bytes with the
+placeholders replaced, so that making test data never limits a bench. Values carry no needless padding: DCMTK's
+senders would strip it. A UID is `2.25.` and 39 digits, 44 characters, even as DICOM wants it.
 """
 
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -15,11 +17,13 @@ from pathlib import Path
 import numpy as np
 from pydicom import dcmread
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 PHANTOM = Path(__file__).parents[1] / "../shared/data/ct-head-phantom"
-_FIELDS = {"study": "1" * 39, "series": "2" * 39, "instance": "3" * 39}
-_NAME, _ID, _DATE, _ACCESSION = "N" * 64, "I" * 16, "19010101", "A" * 16
+_PLACEHOLDERS = {
+    "study": "2.25." + "1" * 39, "series": "2.25." + "2" * 39, "instance": "2.25." + "3" * 39, "name": "N" * 64,
+    "id": "I" * 16, "date": "19010101", "accession": "A" * 16, "number": "987654",
+}  # fmt: skip
 SURNAMES = ("Wang", "Li", "Zhang", "Liu", "Chen", "Yang", "Huang", "Zhao", "Wu", "Zhou", "Smith", "Jansen")
 GIVEN_CHINESE = "明芳伟静磊丽强敏军洋艳勇杰娟涛超秀霞平刚桂英华玉兰红建国文"
 SURNAMES_CHINESE = "王李张刘陈杨黄赵吴周徐孙马朱胡郭何高林罗"
@@ -46,7 +50,7 @@ def person(number: int, studies: int) -> Person:
     group, place = number % max(1, studies // 50), number // max(1, studies // 50)
     surname = f"{SURNAMES[group % len(SURNAMES)]}{group:05d}"
     chinese = SURNAMES_CHINESE[group % 20] + GIVEN_CHINESE[group // 20 % 28] + GIVEN_CHINESE[group // 560 % 28]
-    day = date(2026, 1, 1) - timedelta(days=number // 4)
+    day = date(2026, 1, 1) - timedelta(days=number // 4 % 20000)
     return Person(
         number=number, name=f"{surname}^Given{place:03d}={chinese}^{GIVEN_CHINESE[place % 28]}",
         patient_id=f"BENCH{number:08d}", study_date=day.strftime("%Y%m%d"), study_uid=uid(10**30 + number),
@@ -58,45 +62,46 @@ class Template:
 
     def __init__(self, data_set: Dataset, *, implicit: bool = False) -> None:
         data_set.SpecificCharacterSet = "ISO_IR 192"
-        data_set.StudyInstanceUID, data_set.SeriesInstanceUID, data_set.SOPInstanceUID = (
-            f"2.25.{digits}" for digits in _FIELDS.values()
-        )
-        data_set.PatientName, data_set.PatientID, data_set.StudyDate = _NAME, _ID, _DATE
-        data_set.AccessionNumber, data_set.InstanceNumber = _ACCESSION, "99999"
+        for keyword, key in (
+            ("StudyInstanceUID", "study"), ("SeriesInstanceUID", "series"), ("SOPInstanceUID", "instance"),
+            ("PatientName", "name"), ("PatientID", "id"), ("StudyDate", "date"), ("AccessionNumber", "accession"),
+            ("InstanceNumber", "number"),
+        ):  # fmt: skip
+            setattr(data_set, keyword, _PLACEHOLDERS[key])
         data_set.file_meta = FileMetaDataset()
         data_set.file_meta.MediaStorageSOPClassUID = data_set.SOPClassUID
         data_set.file_meta.MediaStorageSOPInstanceUID = data_set.SOPInstanceUID
         data_set.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
         buffer = io.BytesIO()
         data_set.save_as(buffer, enforce_file_format=True)
-        self._bytes = bytes(buffer.getbuffer())
-        self._places = {key: self._find(f"2.25.{digits}".encode()) for key, digits in _FIELDS.items()}
-        self._places |= {"name": self._find(_NAME.encode()), "id": self._find(_ID.encode())}
-        self._places |= {"date": self._find(_DATE.encode()), "accession": self._find(_ACCESSION.encode())}
-        self._places["number"] = self._find(b"99999 ")
-
-    def _find(self, placeholder: bytes) -> tuple[int, list[int]]:
-        places, at = [], self._bytes.find(placeholder)
-        while at >= 0 and len(places) < 4 and at < 20000:
-            places.append(at)
-            at = self._bytes.find(placeholder, at + 1)
-        return len(placeholder), places
-
-    def __len__(self) -> int:
-        return len(self._bytes)
+        encoded = bytes(buffer.getbuffer())
+        places = {digits: key for key, digits in _PLACEHOLDERS.items()}
+        pattern = b"|".join(re.escape(text.encode()) for text in places)
+        self._pieces: list[bytes] = []
+        self._keys: list[str] = []
+        end = 0
+        for found in re.finditer(pattern, encoded[:20000]):
+            self._pieces.append(encoded[end : found.start()])
+            self._keys.append(places[found.group().decode()])
+            end = found.end()
+        self._pieces.append(encoded[end:])
+        self._length_bytes = 4 if implicit else 2
 
     def fill(self, who: Person, *, series: str, instance: str, number: int = 1) -> bytearray:
-        """One file, with the given patient, study, series and instance."""
-        copy = bytearray(self._bytes)
+        """One file, with the given patient, study, series and instance; no value longer than its even length needs."""
         values = {
             "study": who.study_uid, "series": series, "instance": instance, "name": who.name, "id": who.patient_id,
             "date": who.study_date, "accession": f"ACC{who.number:010d}", "number": str(number),
         }  # fmt: skip
-        for key, value in values.items():
-            length, places = self._places[key]
-            encoded = value.encode().ljust(length)
-            for at in places:
-                copy[at : at + length] = encoded
+        copy = bytearray()
+        for piece, key in zip(self._pieces, self._keys, strict=False):
+            value = values[key].encode()
+            value += b" " * (len(value) % 2)
+            copy += piece
+            if len(value) != len(_PLACEHOLDERS[key]):
+                copy[-self._length_bytes :] = len(value).to_bytes(self._length_bytes, "little")
+            copy += value
+        copy += self._pieces[-1]
         return copy
 
 
@@ -145,6 +150,3 @@ def ct_series(who: Person, count: int, series: str, first_instance: int, templat
     """`count` instances of one series."""
     for number in range(count):
         yield template.fill(who, series=series, instance=uid(first_instance + number), number=number + 1)
-
-
-__all__ = ["CTImageStorage", "Person", "Template", "ct_series", "ct_template", "multiframe_template", "person", "tiny_template", "uid"]

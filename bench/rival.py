@@ -1,8 +1,9 @@
 """The rival: the newest Orthanc with its DICOMweb plugin, from Debian unstable, in a folder outside the repository.
 
-`python -m bench.rival setup|start|stop|status`. `debootstrap` fills the folder from the mirror of this system's own apt configuration,
-`chroot` runs the server, so both need root. Without unstable, `setup --suite bookworm` takes the (much slower) stable release.
-DCMTK asks the resolver for the machine's own name and id once per data set unless /etc/hosts and /etc/hostid answer: setup writes both.
+`python -m bench.rival setup|start|stop|status`. `debootstrap` fills the folder from the mirror of this system's own
+apt configuration, `chroot` runs the server, so both need root. Without unstable, `setup --suite bookworm` takes the
+(much slower) stable release. DCMTK asks the resolver for the machine's own name and id once per data set unless
+/etc/hosts and /etc/hostid answer: setup writes both.
 """
 
 from __future__ import annotations
@@ -75,7 +76,9 @@ def configuration(root: Path, data: str, http_port: int, dicom_port: int) -> dic
     }
 
 
-def start(*, suite: str = "sid", data: str = "default", fresh: bool = False, ports: tuple[int, int] = (8042, 4242)) -> Target:
+def start(
+    *, suite: str = "sid", data: str = "default", fresh: bool = False, ports: tuple[int, int] = (8042, 4242)
+) -> Target:
     """Start it on loopback and wait until both doors answer; `data` names its folder, `fresh` empties that first."""
     root = setup(suite)
     folder = root / DATA / data

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from bench.target import Target
+
+SYSTEM_FOLDERS = "/usr/local/bin:/usr/bin:/bin"  # not PATH: a virtual environment holds a slow namesake of storescu
 
 
 def write_files(folder: Path, files: Iterable[bytes | bytearray], shares: int) -> list[Path]:
@@ -22,12 +25,15 @@ def write_files(folder: Path, files: Iterable[bytes | bytearray], shares: int) -
 
 
 def push(target: Target, folders: Sequence[Path]) -> float:
-    """Send each folder over an association of its own, all at once; returns seconds. Raises RuntimeError when a sender fails."""
+    """Send each folder over an association of its own, all at once; returns seconds. Raises RuntimeError."""
+    program = shutil.which("storescu", path=SYSTEM_FOLDERS)
+    if program is None:
+        raise RuntimeError("DCMTK's storescu is not installed")
     environment = os.environ | {"TCP_NODELAY": "1"}
     begin = time.perf_counter()
     processes = [
         subprocess.Popen(
-            ["storescu", "-aet", "BENCH", "-aec", target.ae_title, "+sd", target.host, str(target.port), str(folder)],
+            [program, "-aet", "BENCH", "-aec", target.ae_title, "+sd", target.host, str(target.port), str(folder)],
             env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
         )
         for folder in folders

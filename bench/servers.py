@@ -1,4 +1,4 @@
-"""Starting both servers on free loopback ports, or pointing at running ones; ours with the local store or with MinIO."""
+"""Starting both servers on free loopback ports, or pointing at running ones; ours with local store or MinIO."""
 
 from __future__ import annotations
 
@@ -23,13 +23,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--ours", nargs=2, metavar=("URL", "AET@HOST:PORT"), help="a running server of ours")
     parser.add_argument("--rival", nargs=2, metavar=("URL", "AET@HOST:PORT"), help="a running rival")
     parser.add_argument("--start", action="store_true", help="start whichever of the two is not pointed at")
-    parser.add_argument("--without-rival", action="store_true")
+    parser.add_argument("--without-rival", action="store_true", help="start ours alone")
+    parser.add_argument("--without-ours", action="store_true", help="start the rival alone")
     parser.add_argument("--suite", default="sid", help="the Debian suite of the rival")
     parser.add_argument("--store", choices=["local", "s3"], default="local", help="where ours keeps bytes")
     parser.add_argument("--data", default="bench", help="name of the data folders below the cache")
     parser.add_argument("--keep", action="store_true", help="use what the data folders hold, and leave it there")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--results", type=Path, default=CACHE / "results")
+
+
+def variant(arguments: argparse.Namespace) -> str:
+    """What sets this run's results apart: `-implicit`, `-s3`."""
+    return "-implicit" * bool(getattr(arguments, "implicit", False)) + "-s3" * (arguments.store == "s3")
 
 
 @contextlib.contextmanager
@@ -43,8 +49,10 @@ def targets(arguments: argparse.Namespace) -> Iterator[dict[str, Target]]:
             found["rival"] = stack.enter_context(_rival(arguments))
         if arguments.ours:
             found["ours"] = parse_target("ours", *arguments.ours)
-        elif arguments.start:
-            found["ours"] = stack.enter_context(ours(CACHE / "ours" / arguments.data, arguments.store, keep=arguments.keep))
+        elif arguments.start and not arguments.without_ours:
+            found["ours"] = stack.enter_context(
+                ours(CACHE / "ours" / arguments.data, arguments.store, keep=arguments.keep)
+            )
         if not found:
             raise SystemExit("nothing to measure: give --start, or --ours and --rival")
         yield found
@@ -77,7 +85,7 @@ def ours(directory: Path, store: str = "local", *, keep: bool = False) -> Iterat
         log = stack.enter_context((directory / "log").open("wb"))
         environment = {name: value for name, value in os.environ.items() if not name.startswith("BRIDGE_")}
         process = subprocess.Popen(
-            [sys.executable, "-m", "bridge.cli", "serve"],
+            [sys.executable, "-m", "bridge", "serve"],
             stdout=log, stderr=log, cwd=Path(__file__).parents[1], start_new_session=True,
             env=environment | {"BRIDGE_CONFIG": str(directory / "bridge.toml")},
         )  # fmt: skip
@@ -91,11 +99,14 @@ def ours(directory: Path, store: str = "local", *, keep: bool = False) -> Iterat
 @contextlib.contextmanager
 def _minio(directory: Path) -> Iterator[str]:
     """A MinIO on loopback; yields the lines of our configuration that point at it."""
-    program = shutil.which("minio") or str(CACHE / "minio")
+    program = os.environ.get("DICOM_BRIDGE_BENCH_MINIO") or shutil.which("minio")
+    if program is None:
+        raise RuntimeError("no minio in PATH; DICOM_BRIDGE_BENCH_MINIO may name one")
     port, password = free_port(), secrets.token_hex(16)
     directory.mkdir(parents=True, exist_ok=True)
     process = subprocess.Popen(
-        [program, "server", "--quiet", "--address", f"127.0.0.1:{port}", "--console-address", f"127.0.0.1:{free_port()}", str(directory)],
+        [program, "server", "--quiet", "--address", f"127.0.0.1:{port}",
+         "--console-address", f"127.0.0.1:{free_port()}", str(directory)],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
         env=os.environ | {"MINIO_ROOT_USER": "bench", "MINIO_ROOT_PASSWORD": password},
     )  # fmt: skip

@@ -1,0 +1,144 @@
+"""Filling an archive: n tiny studies, one series of many CT slices, a multi-frame object; and the truth about them."""
+
+from __future__ import annotations
+
+import os
+import random
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.answers import search
+from bench.objects import Person, Template, ct_series, ct_template, multiframe_template, person, tiny_template, uid
+from bench.senders import push, write_files
+from bench.target import CACHE, Target, process_tree
+
+BATCHES = 10
+ASSOCIATIONS = 4
+STABLE_AGE_S = 75.0  # the rival begins its background work a minute after the last instance of a series
+_TINY, _SERIES, _MULTI = 5 * 10**36, 6 * 10**36, 7 * 10**36
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contents:
+    """What the archives hold: `studies` tiny ones, then the CT study, then the multi-frame study."""
+
+    studies: int
+    slices: int
+    frames: int
+    implicit: bool = False
+
+    def people(self) -> list[Person]:
+        """The patients of the tiny studies."""
+        return [person(number, self.studies) for number in range(self.studies)]
+
+    @property
+    def ct_patient(self) -> Person:
+        """Whose the CT study is."""
+        return person(10**7 + self.slices + self.implicit, 10**8)
+
+    @property
+    def multiframe_patient(self) -> Person:
+        """Whose the multi-frame study is."""
+        return person(2 * 10**7 + self.frames, 10**8)
+
+    @property
+    def ct_series(self) -> str:
+        """The CT study's one series."""
+        return uid(_SERIES + self.ct_patient.number)
+
+    def ct_instance(self, number: int) -> str:
+        """Slice `number`, from 0."""
+        return uid(_SERIES + 10**9 + self.ct_patient.number * 10**5 + number)
+
+    @property
+    def multiframe_path(self) -> str:
+        """The multi-frame object's resource."""
+        who = self.multiframe_patient
+        series, instance = uid(_MULTI + who.number), uid(_MULTI + 10**9 + who.number)
+        return f"/studies/{who.study_uid}/series/{series}/instances/{instance}"
+
+    def ct_files(self) -> list[bytearray]:
+        """The CT slices in the order of their numbers."""
+        first = int(self.ct_instance(0).removeprefix("2.25.1"))
+        template = ct_template(implicit=self.implicit)
+        return list(ct_series(self.ct_patient, self.slices, self.ct_series, first, template))
+
+    def multiframe_file(self) -> bytearray:
+        """The multi-frame object."""
+        who = self.multiframe_patient
+        series, instance = uid(_MULTI + who.number), uid(_MULTI + 10**9 + who.number)
+        return multiframe_template(self.frames).fill(who, series=series, instance=instance)
+
+
+def fill(servers: dict[str, Target], contents: Contents) -> dict[str, list[float]]:
+    """Send what each server lacks, wait until they rest; returns tiny objects/s of each batch."""
+    template = tiny_template()
+    rates: dict[str, list[float]] = {name: [] for name in servers}
+    filled = False
+    CACHE.mkdir(parents=True, exist_ok=True)
+    for name, target in servers.items():
+        if not _holds(target, contents.people()[-1]):
+            order = list(range(contents.studies))
+            random.Random(1).shuffle(order)
+            order.sort(key=lambda number: number == contents.studies - 1)  # the last says that all are there
+            for batch in range(BATCHES):
+                share = order[batch * len(order) // BATCHES : (batch + 1) * len(order) // BATCHES]
+                if share:
+                    rates[name].append(_send_tiny(target, contents.studies, share, template))
+            filled = True
+            print(f"{name}: filled with {contents.studies} tiny studies, objects/s by tenths: "
+                  + " ".join(f"{rate:.0f}" for rate in rates[name]), flush=True)  # fmt: skip
+        if not _holds(target, contents.ct_patient):
+            _send(target, contents.ct_files(), ASSOCIATIONS)
+            filled = True
+        if not _holds(target, contents.multiframe_patient):
+            _send(target, [contents.multiframe_file()], 1)
+            filled = True
+    if filled:
+        rest(servers)
+    return rates
+
+
+def rest(servers: dict[str, Target], quiet_s: float = 10.0, deadline_s: float = 1200.0) -> None:
+    """Wait past the rival's stable age, then until the servers use less than 5 % of a core for `quiet_s`."""
+    trees = [target.pid for target in servers.values() if target.pid]
+    begin = time.monotonic()
+    while trees and time.monotonic() - begin < deadline_s:
+        before = sum(map(_cpu_s, trees))
+        time.sleep(quiet_s)
+        if sum(map(_cpu_s, trees)) - before < 0.05 * quiet_s and time.monotonic() - begin > STABLE_AGE_S:
+            break
+    print(f"at rest after {time.monotonic() - begin:.0f} s", flush=True)
+
+
+def _cpu_s(pid: int) -> float:
+    ticks = 0
+    for member in process_tree(pid):
+        try:
+            fields = Path(f"/proc/{member}/stat").read_text().rsplit(")", 1)[1].split()
+        except OSError:
+            continue
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def _holds(target: Target, who: Person) -> bool:
+    return any(search(target, f"/studies?StudyInstanceUID={who.study_uid}"))
+
+
+def _send_tiny(target: Target, studies: int, share: list[int], template: Template) -> float:
+    files = (
+        template.fill(person(number, studies), series=uid(_TINY + number), instance=uid(_TINY + 10**9 + number))
+        for number in share
+    )
+    with tempfile.TemporaryDirectory(dir=CACHE) as folder:
+        folders = write_files(Path(folder), files, ASSOCIATIONS)
+        os.sync()
+        return len(share) / push(target, folders)
+
+
+def _send(target: Target, files: list[bytearray], associations: int) -> None:
+    with tempfile.TemporaryDirectory(dir=CACHE) as folder:
+        push(target, write_files(Path(folder), files, associations))
