@@ -1,0 +1,51 @@
+"""Retention: how long an instance must be kept, as far as the instance itself can tell (LIFECYCLE §2.1).
+
+Nearly every law starts its clock at the patient's *last* visit. At ingest only this study is known, so the term computed
+here is the least the law asks; it may be extended later and is never shortened. What is unknown counts as the longer case.
+None of it is legal advice: the periods are presets with a version, chosen by `retention.policy`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from bridge.config import RetentionSettings
+from bridge.errors import ConfigError
+from bridge.retention import cn, de, fr, jp, keep, uk, us
+from bridge.retention.base import Facts, Policy, facts_from, is_disposable
+from storage.records import InstanceRecord, Retention
+
+# A new policy is one file and one line here.
+POLICIES: dict[str, Policy] = {
+    policy.name: policy for policy in (cn.POLICY, de.POLICY, fr.POLICY, jp.POLICY, keep.POLICY, uk.POLICY, us.POLICY)
+}
+
+__all__ = ["POLICIES", "Facts", "Policy", "compute", "disposable", "policy_named", "term"]
+
+
+def term(
+    settings: RetentionSettings, peer_class: str, attributes: Mapping[str, str], received_at: datetime
+) -> Retention:
+    """The term of a new instance; `peer_class` ("" = unknown) wins over the default class. Raises ConfigError."""
+    return compute(
+        facts_from(attributes, peer_class or settings.default_class, received_at, settings.timezone), settings
+    )
+
+
+def compute(facts: Facts, settings: RetentionSettings) -> Retention:
+    """The longest term among the rules that may apply to these facts. Raises ConfigError for an unknown policy."""
+    return policy_named(settings.policy).retention(facts)
+
+
+def policy_named(name: str) -> Policy:
+    """The preset called `name`. Raises ConfigError."""
+    try:
+        return POLICIES[name]
+    except KeyError:
+        raise ConfigError(f"retention.policy is {name!r}; it may be {', '.join(sorted(POLICIES))}") from None
+
+
+def disposable(record: InstanceRecord, now: datetime) -> bool:
+    """True once the term has passed and no legal hold is on; an instance without a term is never disposable."""
+    return not record.legal_hold and record.retention is not None and is_disposable(record.retention, now)
