@@ -1,0 +1,521 @@
+"""One pass over a data set: DICOM JSON out, pixel data and bulk values located (PS3.5 §7, Annex A; PS3.18 Annex F).
+
+`Scanner.run` reads the header through a window of bytes and skips long values by their length. Nesting is kept on a
+list, not on the interpreter's stack. Lenient where the meaning is plain (odd lengths, unknown VRs, stray delimiters,
+zeros after the end); InvalidInstance where a length leads outside its container or the data set ends too early.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from bridge import dicomjson
+from bridge.charset import TextDecoder
+from bridge.dictionary import BINARY, KNOWN, NUMERIC, PIXEL_TAGS, WORD_BYTES
+from bridge.errors import InvalidInstance
+from bridge.frames import BulkElement, Span
+from bridge.source import Source
+from bridge.syntax import CHARSET_TAG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, UNDEFINED, Entry, Syntax
+
+WINDOW_BYTES = 1 << 16
+LONG_TEXT_BYTES = 1 << 20  # text and decimal values beyond this are given by reference
+QUICK_BYTES = 1024  # longer values leave the inner loop
+NESTING_LIMIT = 100_000  # of what is only skipped, so that a data set of brackets cannot fill the memory
+
+ITEM, ITEM_END, SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD  # PS3.5 §7.5
+_ENCAPSULATED_DOCUMENT = 0x00420011
+_EXTENDED_OFFSETS = (0x7FE00001, 0x7FE00002)
+_PIXEL_REPRESENTATION, _LUT_DESCRIPTOR = 0x00280103, 0x00283002
+_CONTEXT = frozenset({_PIXEL_REPRESENTATION, _LUT_DESCRIPTOR})
+_NOTHING: frozenset[int] = frozenset()
+
+DEPTH_WARNING = "depth limit reached"
+LIMIT_WARNING = "metadata limit reached"
+TRAILING_WARNING = "trailing bytes"
+STRAY_WARNING = "stray delimiter"
+GUESS_WARNING = "character set guessed"
+
+
+@dataclass(slots=True)
+class Level:
+    """A data set being written: the root, or an item of `sequence`."""
+
+    syntax: Syntax
+    end: int  # first offset beyond it; of its container while its length is undefined
+    undefined: bool
+    text: TextDecoder
+    path: str  # "" or "00400275/1/"
+    watch: frozenset[int]  # tags whose raw values are kept
+    raws: dict[int, bytes]
+    sequence: Sequence | None = None
+    out: list[bytes] = field(default_factory=list)  # one piece of JSON per element
+    measured: int = 0  # pieces already counted against the metadata limit
+    last: int = -1
+    ordered: bool = True
+
+
+@dataclass(slots=True)
+class Sequence:
+    """A sequence whose items are being written."""
+
+    parent: Level
+    tag: int
+    syntax: Syntax
+    end: int
+    undefined: bool
+    guessing: bool  # from UN: the items should be implicit VR, some writers leave them explicit
+    items: list[bytes] = field(default_factory=list)
+    number: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PixelValue:
+    """Top-level pixel data as found."""
+
+    tag: int
+    vr: str
+    offset: int
+    length: int
+    fragments: tuple[Span, ...] | None  # None when native; the first is the basic offset table
+
+
+class Scanner:
+    """The state of one pass. After `run`: `json`, `root`, `nested`, `pixel`, `bulk`, `warnings`."""
+
+    def __init__(
+        self,
+        source: Source,
+        syntax: Syntax,
+        *,
+        watch: frozenset[int],
+        nested_watch: dict[int, frozenset[int]],
+        fallback_charset: str = "",
+        inline_binary_bytes: int = 4096,
+        depth_limit: int = 64,
+        metadata_limit_bytes: int = 32 << 20,
+    ) -> None:
+        self.root = Level(
+            syntax, source.size, False, TextDecoder((), fallback_charset), "", watch | _CONTEXT | {*_EXTENDED_OFFSETS}, {}
+        )
+        self.nested: dict[int, Level] = {}  # sequence tag -> its first item, for tags of nested_watch
+        self.pixel: PixelValue | None = None
+        self.bulk: list[BulkElement] = []
+        self.warnings: dict[str, None] = {}  # an ordered set
+        self.json = b""
+        self._source, self._nested_watch, self._fallback = source, nested_watch, fallback_charset
+        self._inline_bytes, self._depth_limit, self._limit = inline_binary_bytes, depth_limit, metadata_limit_bytes
+        self._quick_bytes = min(QUICK_BYTES, inline_binary_bytes)
+        self._position = 0
+        self._window, self._base = source.read(0, WINDOW_BYTES), 0
+        self._depth = 0
+        self._written = 0
+        self._cut = False  # the metadata limit is reached: go on without writing
+
+    def run(self) -> None:
+        """Scan to the end. Raises InvalidInstance, with the tag at which the structure cannot be read."""
+        level: Level | None = self.root
+        while level is not None:
+            self._plain_elements(level)
+            level = self._other_element(level)
+
+    def _plain_elements(self, level: Level) -> None:
+        """Write elements as long as tag, VR and a short value inside the window are all it takes."""
+        window, entries, learn = self._window, level.syntax.entries, level.syntax.learn
+        unpack_header, unpack_length = level.syntax.unpack_header, level.syntax.unpack_length
+        text, watch, raws, last, limit = level.text, level.watch, level.raws, level.last, self._quick_bytes
+        append = _drop if self._cut else level.out.append
+        end = min(level.end - self._base, len(window))
+        stop = min(end - 8, len(window) - 12)
+        at = self._position - self._base
+        long_start = 12 if level.syntax.explicit else 8
+        while at <= stop:
+            head, length = unpack_header(window, at)
+            entry = entries.get(head) or learn(head)
+            tag, long, prefix, write, _ = entry
+            if write is None:
+                break
+            start = at + 8
+            if long:
+                length = unpack_length(window, start)[0]
+                start = at + long_start
+            after = start + length
+            if after > end or length > limit:
+                break
+            value = window[start:after]
+            written = write(value, text) if length else dicomjson.NO_VALUE
+            if written is None:
+                break
+            append(prefix + written)
+            if tag <= last:
+                level.ordered = False
+            last = tag
+            if tag in watch:
+                raws[tag] = value
+            at = after
+        level.last = last
+        self._position = self._base + at
+
+    def _other_element(self, level: Level) -> Level | None:
+        """Whatever _plain_elements leaves: ends, structure, long values, the edge of the window. None after the root."""
+        position = self._position
+        if position >= level.end:
+            return self._end_of_level(level)
+        header = self._source.read(position, 12)
+        if level.end - position < 8 or len(header) < 8:
+            return self._tail(level, None)
+        entry, length, start = self._header(level, header)
+        group = entry.tag >> 16
+        if group == 0xFFFE:
+            return self._delimiter(level, entry.tag, length)
+        vr = self._resolve(level, entry)
+        if length == UNDEFINED:
+            return self._undefined(level, entry, vr, start)
+        after = start + length
+        if after > level.end:
+            return self._tail(level, entry.tag)
+        if group == 0 and entry.tag == 0 and level is self.root and not length:
+            return self._tail(level, None)
+        if vr == "SQ" and group > 2:
+            return self._open_sequence(level, entry, level.syntax, start, after, undefined=False)
+        self._position = after
+        if group not in (0, 2) and entry.tag & 0xFFFF:  # groups 0000 and 0002 and group lengths stay out (§F.2.2)
+            self._value(level, entry, vr, start, length)
+        self._refill()
+        return level
+
+    def _header(self, level: Level, header: bytes) -> tuple[Entry, int, int]:
+        """(entry, length, offset of the value) of the element at the current position."""
+        syntax = level.syntax
+        head, length = syntax.unpack_header(header, 0)
+        entry = syntax.entries.get(head) or syntax.learn(head)
+        if not syntax.explicit or entry.tag >> 16 == 0xFFFE:
+            return entry, syntax.unpack_length(header, 4)[0], self._position + 8
+        if entry.long or (entry.vr not in KNOWN and self._unknown_is_long(level, entry.tag, header)):
+            if len(header) < 12:
+                raise _truncated(entry.tag)
+            return entry, syntax.unpack_length(header, 8)[0], self._position + 12
+        return entry, length, self._position + 8
+
+    def _unknown_is_long(self, level: Level, tag: int, header: bytes) -> bool:
+        """Does an unknown VR have the long header, as new VRs shall (PS3.5 §6.2)? Judged by what would follow."""
+        syntax = level.syntax
+        if len(header) == 12 and header[6:8] == b"\0\0":
+            length = syntax.unpack_length(header, 8)[0]
+            if length == UNDEFINED or self._plausible(level, self._position + 12 + length):
+                return True
+        if self._plausible(level, self._position + 8 + syntax.unpack_header(header, 0)[1]):
+            return False
+        raise InvalidInstance("the structure of the data set cannot be read", offending_tag=tag)
+
+    def _plausible(self, level: Level, position: int) -> bool:
+        """Could an element header stand at `position`?"""
+        if position >= level.end:
+            return position == level.end
+        following = self._source.read(position, 6)
+        head = following[:2]
+        delimiter = head == (b"\xff\xfe" if level.syntax.big_endian else b"\xfe\xff")
+        return delimiter or (len(following) == 6 and following[4:6].isalpha() and following[4:6].isupper())
+
+    def _resolve(self, level: Level, entry: Entry) -> str:
+        """The VR of an element, where PS3.6 leaves a choice by context (PS3.5 §A.1)."""
+        vr = entry.vr
+        if vr in KNOWN:
+            return vr
+        if level.syntax.explicit:
+            return "UN"
+        if vr == "US or SS":
+            return "SS" if self._context(level, _PIXEL_REPRESENTATION)[:1] == b"\1" else "US"
+        if vr == "US or OW":  # LUT Data: one entry is a number, a table is words
+            return "US" if self._context(level, _LUT_DESCRIPTOR)[:2] == b"\1\0" else "OW"
+        return "OW" if "OW" in vr else "UN"
+
+    def _context(self, level: Level, tag: int) -> bytes:
+        """Raw value of `tag` in the enclosing data sets, innermost first; empty when none has it."""
+        while tag not in level.raws and level.sequence is not None:
+            level = level.sequence.parent
+        return level.raws.get(tag, b"")
+
+    # Values
+
+    def _value(self, level: Level, entry: Entry, vr: str, start: int, length: int) -> None:
+        """Write one element with a defined length that is no sequence."""
+        tag = entry.tag
+        prefix = dicomjson.key_prefix(tag, vr)
+        if tag in PIXEL_TAGS and level is self.root:
+            self.pixel = PixelValue(tag, vr, start, length, None)
+            self._write(level, tag, prefix + dicomjson.bulk_reference(f"{tag:08X}"))
+            return
+        if tag == CHARSET_TAG:
+            self._charset(level, prefix, self._source.read(start, length))
+            return
+        inline = self._inline_bytes if vr in BINARY or vr in NUMERIC else LONG_TEXT_BYTES
+        value = b""
+        if length <= inline or tag in level.watch:
+            value = self._source.read(start, length)
+            if len(value) != length:
+                raise _truncated(tag)
+            if tag in level.watch:
+                level.raws[tag] = value
+        written: bytes | None = dicomjson.NO_VALUE if not length else None
+        if 0 < length <= inline and tag != _ENCAPSULATED_DOCUMENT:
+            write = level.syntax.writers.get(vr)
+            if write is not None:
+                written = write(value, level.text)
+            else:
+                little = dicomjson.swap_words(value, vr) if level.syntax.big_endian else value
+                written = dicomjson.inline_binary(little)
+        if written is None:
+            written = self._reference(level, tag, vr, start, length, encapsulated=False)
+        self._write(level, tag, prefix + written)
+
+    def _reference(self, level: Level, tag: int, vr: str, start: int, length: int, *, encapsulated: bool) -> bytes:
+        path = f"{level.path}{tag:08X}"
+        big_endian = level.syntax.big_endian and vr in WORD_BYTES
+        if not self._cut:
+            self.bulk.append(
+                BulkElement(
+                    path=path, vr=vr, offset=start, length=length, big_endian=big_endian, encapsulated=encapsulated
+                )
+            )
+        return dicomjson.bulk_reference(path)
+
+    def _charset(self, level: Level, prefix: bytes, value: bytes) -> None:
+        terms = value.decode("latin-1").strip(" \0")
+        level.text = TextDecoder(terms.split("\\") if terms else (), self._fallback)
+        self._write(level, CHARSET_TAG, prefix + (dicomjson.UTF_8 if terms else dicomjson.NO_VALUE))
+
+    def _write(self, level: Level, tag: int, piece: bytes) -> None:
+        if not self._cut:
+            level.out.append(piece)
+        if tag <= level.last:
+            level.ordered = False
+        level.last = tag
+
+    # Undefined lengths, sequences and items
+
+    def _undefined(self, level: Level, entry: Entry, vr: str, start: int) -> Level:
+        """An element of undefined length: a sequence, or encapsulated pixel data (PS3.5 §7.5, §A.4)."""
+        tag = entry.tag
+        if vr in ("SQ", "UN") or (not level.syntax.explicit and tag not in PIXEL_TAGS):
+            syntax = IMPLICIT_LITTLE if vr == "UN" else level.syntax
+            return self._open_sequence(level, entry, syntax, start, level.end, undefined=True)
+        if vr not in ("OB", "OW"):
+            raise InvalidInstance("an element has an undefined length that its VR does not allow", offending_tag=tag)
+        fragments, end = self._fragments(level, tag, start)
+        prefix = dicomjson.key_prefix(tag, vr)
+        if tag in PIXEL_TAGS and level is self.root:
+            self.pixel = PixelValue(tag, vr, start, end - start, tuple(fragments))
+            self._write(level, tag, prefix + dicomjson.bulk_reference(f"{tag:08X}"))
+        else:
+            self._write(level, tag, prefix + self._reference(level, tag, vr, start, end - start, encapsulated=True))
+        self._position = end
+        self._refill()
+        return level
+
+    def _fragments(self, level: Level, tag: int, position: int) -> tuple[list[Span], int]:
+        """Payload ranges of the items of an encapsulated value, offset table first, and where the value ends."""
+        fragments: list[Span] = []
+        read, unpack, end = self._source.read, level.syntax.unpack_length, level.end
+        item, stop = (b"\xff\xfe\xe0\x00", b"\xff\xfe\xe0\xdd") if level.syntax.big_endian else (
+            b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0",
+        )  # fmt: skip
+        while position + 8 <= end:
+            header = read(position, 8)
+            position += 8
+            if header[:4] == stop:
+                return fragments, position
+            length = unpack(header, 4)[0]
+            if header[:4] != item or position + length > end:
+                break
+            fragments.append((position, length))
+            position += length
+        raise _truncated(tag)
+
+    def _open_sequence(
+        self, level: Level, entry: Entry, syntax: Syntax, start: int, end: int, *, undefined: bool
+    ) -> Level:
+        tag = entry.tag
+        if self._depth >= self._depth_limit:
+            self.warnings[DEPTH_WARNING] = None
+            self._write(level, tag, dicomjson.key_prefix(tag, "SQ") + dicomjson.NO_VALUE)
+            self._position = self._skip_items(start, syntax, end) if undefined else end
+            self._refill()
+            return level
+        self._depth += 1
+        self._position = start
+        guessing = undefined and syntax is not level.syntax
+        return self._next_item(Sequence(level, tag, syntax, end, undefined, guessing))
+
+    def _next_item(self, sequence: Sequence) -> Level:
+        """The next item as a level, or the parent when the sequence is over."""
+        position = self._position
+        if position >= sequence.end and not sequence.undefined:
+            return self._close_sequence(sequence)
+        header = self._source.read(position, 8)
+        if position + 8 > sequence.end or len(header) < 8:
+            raise _truncated(sequence.tag)
+        tag, length = _delimiter_tag(header, sequence.syntax), sequence.syntax.unpack_length(header, 4)[0]
+        self._position = position + 8
+        if tag == SEQUENCE_END:
+            return self._close_sequence(sequence)
+        undefined = length == UNDEFINED
+        end = sequence.end if undefined else position + 8 + length
+        if tag != ITEM or end > sequence.end:
+            raise InvalidInstance("an item of a sequence cannot be read", offending_tag=sequence.tag)
+        sequence.number += 1
+        parent = sequence.parent
+        watch = self._nested_watch.get(sequence.tag, _NOTHING) if parent is self.root else _NOTHING
+        syntax = sequence.syntax
+        if sequence.guessing and self._looks_explicit(self._position, end):
+            syntax = EXPLICIT_LITTLE
+        path = f"{parent.path}{sequence.tag:08X}/{sequence.number}/"
+        level = Level(syntax, end, undefined, parent.text, path, watch | _CONTEXT, {}, sequence)
+        if watch and sequence.number == 1:
+            self.nested[sequence.tag] = level
+        self._refill()
+        return level
+
+    def _looks_explicit(self, position: int, end: int) -> bool:
+        header = self._source.read(position, 8)
+        implicit_length = IMPLICIT_LITTLE.unpack_length(header, 4)[0] if len(header) == 8 else 0
+        too_long = implicit_length != UNDEFINED and position + 8 + implicit_length > end
+        return too_long and header[4:6].decode("latin-1") in KNOWN
+
+    def _delimiter(self, level: Level, tag: int, length: int) -> Level | None:
+        """An item or sequence delimiter where an element was expected."""
+        if tag == ITEM_END and level.undefined and length == 0:
+            self._position += 8
+            return self._close_item(level)
+        if tag not in (ITEM_END, SEQUENCE_END) or length or level.undefined:
+            raise InvalidInstance("a delimiter stands where an element should", offending_tag=tag)
+        self.warnings[STRAY_WARNING] = None
+        self._position += 8
+        self._refill()
+        return level
+
+    def _end_of_level(self, level: Level) -> Level | None:
+        if level.sequence is None:
+            self.json = self._close(level)
+            return None
+        if level.undefined:
+            raise _truncated(level.sequence.tag)
+        return self._close_item(level)
+
+    def _close_item(self, level: Level) -> Level:
+        sequence = level.sequence
+        if sequence is None:
+            raise InvalidInstance("an item ends outside of a sequence")
+        text = self._close(level)
+        if not self._cut:
+            sequence.items.append(text)
+        return self._next_item(sequence)
+
+    def _close_sequence(self, sequence: Sequence) -> Level:
+        self._depth -= 1
+        parent = sequence.parent
+        prefix = dicomjson.key_prefix(sequence.tag, "SQ")
+        self._measure(parent)
+        if sequence.items:
+            self._write(parent, sequence.tag, prefix + b',"Value":[' + b",".join(sequence.items) + b"]}")
+        else:
+            self._write(parent, sequence.tag, prefix + dicomjson.NO_VALUE)
+        parent.measured = len(parent.out)  # its items were counted one by one
+        self._refill()
+        return parent
+
+    def _close(self, level: Level) -> bytes:
+        """The JSON object of a level; keys ascend and are unique also where tags did not and were not."""
+        self._measure(level)
+        if level.text.guessed:
+            self.warnings[GUESS_WARNING] = None
+        pieces = level.out
+        if not level.ordered:
+            latest = {piece[2:10]: piece for piece in pieces}
+            pieces = [latest[key] for key in sorted(latest)]
+        return b"{" + b"".join(pieces)[1:] + b"}"
+
+    # Bookkeeping
+
+    def _measure(self, level: Level) -> None:
+        """Count what was written against the metadata limit."""
+        self._written += sum(map(len, level.out[level.measured :]))
+        level.measured = len(level.out)
+        if self._written > self._limit:
+            self._cut = True
+            self.warnings[LIMIT_WARNING] = None
+
+    def _refill(self) -> None:
+        """Move the window so that plain elements can be read from the current position."""
+        known = self._base + len(self._window)
+        if self._position < self._base or (self._position + 2 * QUICK_BYTES > known and known < self._source.size):
+            self._window, self._base = self._source.read(self._position, WINDOW_BYTES), self._position
+
+    def _tail(self, level: Level, tag: int | None) -> Level | None:
+        """The last bytes are no element: zeros are padding, anything else was cut off."""
+        position = self._position
+        if level is not self.root or not _only_zeros(self._source, position, level.end):
+            raise _truncated(tag)
+        self.warnings[TRAILING_WARNING] = None
+        self._position = level.end
+        return level
+
+    def _skip_items(self, position: int, syntax: Syntax, end: int) -> int:
+        """The end of a sequence of undefined length that is not looked into."""
+        open_levels: list[tuple[bool, Syntax]] = [(True, syntax)]  # (is a sequence, how its headers are written)
+        while open_levels:
+            inside_sequence, syntax = open_levels[-1]
+            header = self._source.read(position, 12)
+            if position + 8 > end or len(header) < 8 or len(open_levels) > NESTING_LIMIT:
+                raise _truncated(None)
+            tag = _delimiter_tag(header, syntax)
+            length = syntax.unpack_length(header, 4)[0]
+            position += 8
+            if tag == (SEQUENCE_END if inside_sequence else ITEM_END):
+                open_levels.pop()
+            elif inside_sequence:
+                if tag != ITEM:
+                    raise InvalidInstance("an item of a sequence cannot be read")
+                if length == UNDEFINED:
+                    open_levels.append((False, syntax))
+                else:
+                    position += length
+            else:
+                position = self._skip_element(header, position, syntax, open_levels)
+        return position
+
+    def _skip_element(
+        self, header: bytes, position: int, syntax: Syntax, open_levels: list[tuple[bool, Syntax]]
+    ) -> int:
+        """Where to go on after the element whose `header` ends (in its short form) at `position`."""
+        head, length = syntax.unpack_header(header, 0)
+        entry = syntax.entries.get(head) or syntax.learn(head)
+        if entry.long:
+            length = syntax.unpack_length(header.ljust(12, b"\0"), 8)[0]
+            position += 4
+        if length != UNDEFINED or (syntax.explicit and not entry.long):
+            return position + int(length)
+        open_levels.append((True, IMPLICIT_LITTLE if entry.vr == "UN" else syntax))
+        return position
+
+
+def _drop(piece: bytes) -> None:
+    """Takes the place of `append` once the metadata limit is reached."""
+
+
+def _delimiter_tag(header: bytes, syntax: Syntax) -> int:
+    if syntax.big_endian:
+        return int.from_bytes(header[:4], "big")
+    return int.from_bytes(header[:2], "little") << 16 | int.from_bytes(header[2:4], "little")
+
+
+def _only_zeros(source: Source, position: int, end: int) -> bool:
+    while position < end:
+        piece = source.read(position, WINDOW_BYTES)
+        if not piece or piece.count(0) != len(piece):
+            return False
+        position += len(piece)
+    return True
+
+
+def _truncated(tag: int | None) -> InvalidInstance:
+    return InvalidInstance("the data set is truncated or a length in it is wrong", offending_tag=tag)

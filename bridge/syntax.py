@@ -1,0 +1,88 @@
+"""How element headers are written: explicit or implicit VR, little or big endian (PS3.5 §7.1, Annex A)."""
+
+from __future__ import annotations
+
+import struct
+from typing import Final, NamedTuple
+
+from bridge.dicomjson import Writer, key_prefix, writers
+from bridge.dictionary import BINARY, KNOWN, LONG_HEADER, vr_of
+
+IMPLICIT_LITTLE_UIDS = frozenset(
+    {
+        "1.2.840.10008.1.2",  # PS3.5 §A.1
+        "1.2.840.113619.5.2",  # private: implicit VR little endian whose pixel data are big endian
+        "1.2.840.10008.1.20",  # Papyrus 3, retired
+    }
+)
+EXPLICIT_BIG_UID = "1.2.840.10008.1.2.2"  # PS3.5 §A.3, retired
+DEFLATED_UIDS = frozenset(
+    {
+        "1.2.840.10008.1.2.1.99",  # PS3.5 §A.5
+        "1.2.840.10008.1.2.4.95",  # JPIP referenced, deflated, §A.7
+        "1.2.840.10008.1.2.4.205",  # JPIP HTJ2K referenced, deflated
+    }
+)
+UNDEFINED: Final = 0xFFFFFFFF
+CHARSET_TAG: Final = 0x00080005
+_CACHE_LIMIT = 20_000  # headers remembered per syntax; private tags of strangers must not fill the memory
+
+
+class Entry(NamedTuple):
+    """What is known about an element from its tag and VR alone. `write` is None when its value needs more than that."""
+
+    tag: int
+    long: bool  # the 32-bit length stands 8 bytes into the header
+    prefix: bytes
+    write: Writer | None
+    vr: str
+
+
+class Syntax:
+    """One way of writing headers. `entries` remembers an Entry per header seen, keyed by its bytes before the length."""
+
+    def __init__(self, *, explicit: bool, big_endian: bool) -> None:
+        order = ">" if big_endian else "<"
+        self.explicit = explicit
+        self.big_endian = big_endian
+        self.entries: dict[bytes, Entry] = {}
+        self.writers = writers(big_endian=big_endian)
+        self.unpack_header = struct.Struct(order + ("6sH" if explicit else "4sI")).unpack_from  # first 8 bytes
+        self.unpack_length = struct.Struct(order + "I").unpack_from
+        self._unpack_tag = struct.Struct(order + "HH").unpack_from
+
+    def learn(self, head: bytes) -> Entry:
+        """The Entry of a header not seen before: 4 bytes tag, and 2 bytes VR when explicit."""
+        group, element = self._unpack_tag(head)
+        tag = group << 16 | element
+        vr = head[4:6].decode("latin-1") if self.explicit else vr_of(tag)
+        if vr == "UN" and self.explicit and not group & 1:
+            known = vr_of(tag)  # a public attribute passed on by a system that did not know it (PS3.5 §6.2.2)
+            vr = known if known in KNOWN and known not in BINARY and known != "SQ" and not self.big_endian else "UN"
+            entry = Entry(tag, True, key_prefix(tag, vr), self._writer(tag, vr), vr)
+        else:
+            shown = vr if vr in KNOWN else "UN"
+            entry = Entry(tag, self.explicit and vr in LONG_HEADER, key_prefix(tag, shown), self._writer(tag, vr), vr)
+        if len(self.entries) > _CACHE_LIMIT:
+            self.entries.clear()
+        self.entries[head] = entry
+        return entry
+
+    def _writer(self, tag: int, vr: str) -> Writer | None:
+        """None for whatever the scanner must look at: structure, groups 0000 and 0002, lengths, character set, bulk."""
+        group, element = tag >> 16, tag & 0xFFFF
+        if group in (0x0000, 0x0002, 0x7FE0, 0xFFFE) or element == 0 or tag == CHARSET_TAG:
+            return None
+        return self.writers.get(vr)
+
+
+EXPLICIT_LITTLE = Syntax(explicit=True, big_endian=False)
+EXPLICIT_BIG = Syntax(explicit=True, big_endian=True)
+IMPLICIT_LITTLE = Syntax(explicit=False, big_endian=False)
+
+
+def syntax_of(transfer_syntax_uid: str) -> Syntax:
+    """The header syntax of a transfer syntax; unknown and private ones are explicit VR little endian (PS3.5 §A.4)."""
+    if transfer_syntax_uid in IMPLICIT_LITTLE_UIDS:
+        return IMPLICIT_LITTLE
+    return EXPLICIT_BIG if transfer_syntax_uid == EXPLICIT_BIG_UID else EXPLICIT_LITTLE
