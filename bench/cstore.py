@@ -45,8 +45,12 @@ def run(
                 os.sync()
                 for name in sorted(servers, reverse=turn % 2 == 1):
                     measures[count].add(name, objects / push(servers[name], folders))
-                sample = {uid(first + number): template.fill(who, series=series, instance=uid(first + number), number=number + 1)
-                          for number in chooser.sample(range(objects), min(3, objects))}  # fmt: skip
+                sample = {
+                    uid(first + number): template.fill(
+                        who, series=series, instance=uid(first + number), number=number + 1
+                    )
+                    for number in chooser.sample(range(objects), min(3, objects))
+                }
                 for target in servers.values():
                     verify(target, who, series, objects, sample)
     for item in measures.values():

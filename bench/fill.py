@@ -98,19 +98,21 @@ def fill(servers: dict[str, Target], contents: Contents) -> dict[str, list[float
             filled = True
     if filled:
         rest(servers)
+        print("at rest", flush=True)
     return rates
 
 
-def rest(servers: dict[str, Target], quiet_s: float = 10.0, deadline_s: float = 1200.0) -> None:
+def rest(
+    servers: dict[str, Target], *, quiet_s: float = 10.0, stable_age_s: float = STABLE_AGE_S, deadline_s: float = 1200.0
+) -> None:
     """Wait past the rival's stable age, then until the servers use less than 5 % of a core for `quiet_s`."""
     trees = [target.pid for target in servers.values() if target.pid]
     begin = time.monotonic()
     while trees and time.monotonic() - begin < deadline_s:
         before = sum(map(_cpu_s, trees))
         time.sleep(quiet_s)
-        if sum(map(_cpu_s, trees)) - before < 0.05 * quiet_s and time.monotonic() - begin > STABLE_AGE_S:
+        if sum(map(_cpu_s, trees)) - before < 0.05 * quiet_s and time.monotonic() - begin > stable_age_s:
             break
-    print(f"at rest after {time.monotonic() - begin:.0f} s", flush=True)
 
 
 def _cpu_s(pid: int) -> float:

@@ -35,7 +35,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def variant(arguments: argparse.Namespace) -> str:
     """What sets this run's results apart: `-implicit`, `-s3`."""
-    return "-implicit" * bool(getattr(arguments, "implicit", False)) + "-s3" * (arguments.store == "s3")
+    implicit = "-implicit" if getattr(arguments, "implicit", False) else ""
+    return implicit + ("-s3" if arguments.store == "s3" else "")
 
 
 @contextlib.contextmanager
