@@ -6,10 +6,7 @@ The data set's bytes are stored exactly as received. Every failure leaves at mos
 
 from __future__ import annotations
 
-import mmap
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -126,7 +123,7 @@ def _ingest(archive: Archive, payload: Payload, delivery: Delivery) -> Receipt:
 def _describe(archive: Archive, payload: Payload, delivery: Delivery) -> Description:
     limits = archive.settings.ingest
     peer_charset = delivery.peer.fallback_charset if delivery.peer else ""
-    with _data_set(payload) as data_set:
+    with payload.data_set() as data_set:
         return describe(
             data_set,
             delivery.transfer_syntax_uid,
@@ -136,21 +133,6 @@ def _describe(archive: Archive, payload: Payload, delivery: Delivery) -> Descrip
             metadata_limit_bytes=limits.metadata_limit_bytes,
             inflate_ratio_limit=archive.settings.pixels.inflate_ratio_limit,
         )
-
-
-@contextmanager
-def _data_set(payload: Payload) -> Iterator[memoryview]:
-    """The data set as one buffer: the bytes in memory, or the file mapped, so that only pages read are loaded."""
-    if payload.path is None:
-        yield memoryview(payload.body or b"")
-        return
-    with (
-        payload.path.open("rb") as file,
-        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped,
-        memoryview(mapped) as whole,
-        whole[payload.data_set_offset :] as data_set,
-    ):
-        yield data_set
 
 
 def _check(description: Description, delivery: Delivery, *, strict: bool) -> None:

@@ -10,12 +10,13 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from bridge import decisions
 from bridge.archive import Archive
 from bridge.describe import describe
 from bridge.errors import BridgeError, ConfigError
-from bridge.object_meta import Recovered, recover
+from bridge.object_meta import record_from_meta
 from storage.errors import InvalidKey, StorageError
 from storage.keys import parse_instance_key
 from storage.objects.base import ObjectInfo
@@ -64,7 +65,7 @@ def rebuild(archive: Archive) -> Rebuilt:
     history: list[tuple[datetime, int, _Kept | decisions.Decision]] = [
         (decision.at, 1, decision) for decision in decisions.read_all(iter(archive.stores.values()))
     ]
-    history += [(kept.recovered.received_at, 0, kept) for kept in _kept(archive, result)]
+    history += [(kept.values["received_at"], 0, kept) for kept in _kept(archive, result)]
     replay = _Replay(archive, result)
     for _, _, happening in sorted(history, key=lambda entry: (entry[0], entry[1], _tie(entry[2]))):
         if isinstance(happening, _Kept):
@@ -82,7 +83,7 @@ class _Kept:
     store: str
     info: ObjectInfo
     ref: ResourceRef
-    recovered: Recovered
+    values: dict[str, Any]
 
 
 class _Replay:
@@ -102,7 +103,7 @@ class _Replay:
             return
         who = (kept.ref.site, kept.ref.sop_instance_uid)
         policy = "replace" if who in self._replaced else "keep-first"
-        origin = Origin(door=kept.recovered.door, name=record.origin_name, address="")
+        origin = Origin(door="CLI", name=record.origin_name, address="")
         committed = self._archive.index.commit(record, origin, put_at=self._archive.now(), duplicates=policy)
         if committed.outcome is Outcome.REPLACED:
             self._replaced.discard(who)
@@ -139,46 +140,44 @@ def _kept(archive: Archive, result: Rebuilt) -> Iterator[_Kept]:
             result.objects += 1
             try:
                 meta = store.meta(info.key, version_id=info.version_id)
-                yield _Kept(name, info, ref, recover(meta))
+                yield _Kept(name, info, ref, record_from_meta(info.key, info, meta))
             except (StorageError, ValueError, KeyError) as error:
                 result.quarantined.append(f"{name} {info.key}: its metadata cannot be read: {error}")
 
 
 def _record(archive: Archive, kept: _Kept) -> InstanceRecord:
     """The record as ingest made it. Raises StorageError for other bytes, BridgeError for an unreadable data set."""
-    said, ingest = kept.recovered, archive.settings.ingest
-    spool = Spool(b"", directory=archive.spool_directory, memory_bytes=1 << 62)
+    said, ingest = kept.values, archive.settings.ingest
+    spool = Spool(b"", directory=archive.spool_directory, memory_bytes=archive.settings.storage.spool_memory_bytes)
     for chunk in archive.stores[kept.store].read(kept.info.key, version_id=kept.info.version_id):
         spool.write(chunk)
     with spool.finish() as payload:
-        if payload.sha256 != said.sha256:
+        if payload.sha256 != said["sha256"]:
             raise StorageError("the bytes do not have the hash they were stored with")
-        description = describe(
-            memoryview(payload.body or b"")[said.data_set_offset :],
-            said.transfer_syntax_uid,
-            fallback_charset=said.fallback_charset,
-            inline_binary_bytes=ingest.inline_binary_bytes,
-            depth_limit=ingest.depth_limit,
-            metadata_limit_bytes=ingest.metadata_limit_bytes,
-            inflate_ratio_limit=archive.settings.pixels.inflate_ratio_limit,
-        )
+        with payload.data_set(said["data_set_offset"]) as data_set:
+            description = describe(
+                data_set,
+                said["transfer_syntax_uid"],
+                fallback_charset=_fallback_charset(archive, said["origin_name"]),
+                inline_binary_bytes=ingest.inline_binary_bytes,
+                depth_limit=ingest.depth_limit,
+                metadata_limit_bytes=ingest.metadata_limit_bytes,
+                inflate_ratio_limit=archive.settings.pixels.inflate_ratio_limit,
+            )
     return InstanceRecord(
-        ref=kept.ref,
-        sop_class_uid=said.sop_class_uid,
-        transfer_syntax_uid=said.transfer_syntax_uid,
+        **said,
         location=Location(kept.store, kept.info.key, kept.info.version_id),
-        size_bytes=payload.size_bytes,
-        sha256=payload.sha256,
-        data_set_sha256=said.data_set_sha256,
-        data_set_offset=said.data_set_offset,
-        received_at=said.received_at,
         attributes=description.attributes,
         metadata_json=zlib.compress(description.metadata_json, 1),
         frame_table=description.frame_table,
         bulk_table=description.bulk_table,
-        retention=said.retention,
-        origin_name=said.origin_name,
     )
+
+
+def _fallback_charset(archive: Archive, ae_title: str) -> str:
+    """The fallback character set that ingest used for this sender, as configured now."""
+    charsets = (peer.fallback_charset for peer in archive.settings.peers if peer.ae_title == ae_title)
+    return next(charsets, "") or archive.settings.ingest.fallback_charset
 
 
 def _damage(archive: Archive, record: InstanceRecord) -> str:

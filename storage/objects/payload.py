@@ -7,9 +7,11 @@ still in the cache. The whole object is never in memory once it is larger than `
 from __future__ import annotations
 
 import hashlib
+import mmap
 import os
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -49,6 +51,25 @@ class Payload:
         view = memoryview(self.body or b"")
         for start in range(0, len(view), chunk_bytes):
             yield view[start : start + chunk_bytes]
+
+    @contextmanager
+    def data_set(self, offset: int | None = None) -> Iterator[memoryview]:
+        """The data set (or what lies from `offset` of the object on) as one buffer.
+
+        It is the bytes in memory, or the file mapped, so that only pages that are read are loaded.
+        """
+        start = self.data_set_offset if offset is None else offset
+        if self.path is None:
+            with memoryview(self.body or b"") as body, body[start - len(self.header) :] as view:
+                yield view
+            return
+        with (
+            self.path.open("rb") as file,
+            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped,
+            memoryview(mapped) as whole,
+            whole[start:] as view,
+        ):
+            yield view
 
     def discard(self) -> None:
         """Drop the temporary file, if there is one and no store has adopted it."""
