@@ -13,10 +13,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from storage.objects.local import LocalStore
-
-from bridge import bundles, reclaim, relocate
+from bridge import bundling, reclaim, relocate
 from bridge.archive import Archive
+from storage.objects.local import LocalStore
 
 _LOG = logging.getLogger(__name__)
 
@@ -37,7 +36,7 @@ def tasks(archive: Archive) -> list[Task]:
     return [
         Task("deliver landing", worker.interval_s, False, _deliver),
         Task("sweep staging", worker.orphan_sweep_interval_s, False, _sweep_staging),
-        Task("bundle metadata", worker.interval_s, True, bundles.bundle_quiet_series),
+        Task("bundle metadata", worker.interval_s, True, bundling.bundle_quiet_series),
         Task("reclaim", worker.reclaim_interval_s, True, reclaim.reclaim),
         Task("sweep orphans", worker.orphan_sweep_interval_s, True, reclaim.sweep_orphans),
     ]
