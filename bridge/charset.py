@@ -28,7 +28,7 @@ ALIASES = {
     "EUCKR": 149, "KSX1001": 149, "SHIFTJIS": 13, "USASCII": 6, "ASCII": 6,
 }  # fmt: skip
 
-# Bytes after ESC -> (code element, codec) (PS3.3 Table C.12-3, C.12-4). G0 codecs other than ASCII are pairs of 7-bit bytes.
+# Bytes after ESC -> (code element, codec) (PS3.3 Table C.12-3, C.12-4); G0 codecs but ASCII read pairs of 7-bit bytes.
 ESCAPES = {
     b"(B": (0, "ascii"), b"(J": (0, "ascii"), b"$B": (0, "jisx0208"), b"$@": (0, "jisx0208"), b"$(D": (0, "jisx0212"),
     b")I": (1, "shift_jis"), b"-A": (1, "latin_1"), b"-B": (1, "iso8859_2"), b"-C": (1, "iso8859_3"),

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from bridge.charset import TextDecoder
 from bridge.dicomjson import BULK_BASE
 from bridge.errors import InvalidInstance
 from bridge.frames import (
@@ -20,7 +19,7 @@ from bridge.frames import (
     pack_bulk,
     parse_offsets,
 )
-from bridge.scan import PixelValue, Scanner
+from bridge.scan import Level, PixelValue, Scanner
 from bridge.source import Buffer, BufferSource, InflatedSource, Source
 from bridge.syntax import DEFLATED_UIDS, syntax_of
 from storage.attributes import ATTRIBUTES, IndexedAttribute
@@ -43,16 +42,15 @@ _DOCUMENT, _DOCUMENT_TYPE, _DOCUMENT_LENGTH = 0x00420011, 0x00420012, 0x00420015
 _OFFSETS, _LENGTHS = 0x7FE00001, 0x7FE00002  # Extended Offset Table and its lengths
 _MAX_FRAMES = 1 << 31
 
-_TOP = tuple(attribute for attribute in ATTRIBUTES if len(attribute.path) == 1)
-_NESTED = tuple(attribute for attribute in ATTRIBUTES if len(attribute.path) == 2)
-_WATCH = frozenset(
-    {attribute.tag for attribute in _TOP}
-    | {_SAMPLES, _PHOTOMETRIC, _PLANAR, _STORED, _HIGH_BIT, _DOCUMENT_TYPE, _DOCUMENT_LENGTH}
-)
-_NESTED_WATCH = {
-    outer: frozenset(attribute.tag for attribute in _NESTED if attribute.path[0] == outer)
-    for outer in {attribute.path[0] for attribute in _NESTED}
-}
+_TOP = {attribute.tag: attribute for attribute in ATTRIBUTES if len(attribute.path) == 1}
+_NESTED: dict[int, dict[int, IndexedAttribute]] = {}
+for _attribute in ATTRIBUTES:
+    if len(_attribute.path) == 2:
+        _NESTED.setdefault(_attribute.path[0], {})[_attribute.tag] = _attribute
+_WATCH = frozenset(_TOP) | {
+    _SAMPLES, _PHOTOMETRIC, _PLANAR, _STORED, _HIGH_BIT, _DOCUMENT_TYPE, _DOCUMENT_LENGTH,
+}  # fmt: skip
+_NESTED_WATCH = {outer: frozenset(inner) for outer, inner in _NESTED.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,27 +126,26 @@ def _uid(attributes: dict[str, str], keyword: str, tag: int) -> str:
 
 def _attributes(scanner: Scanner) -> dict[str, str]:
     """Decoded values of the indexed attributes that are there and not empty."""
-    root, big_endian = scanner.root, scanner.root.syntax.big_endian
     found: dict[str, str] = {}
-    for attribute in _TOP:
-        raw = root.raws.get(attribute.tag)
-        if raw and (text := _attribute_text(raw, attribute, root.text, big_endian)):
-            found[attribute.keyword] = text
-    for attribute in _NESTED:
-        item = scanner.nested.get(attribute.path[0])
-        raw = item.raws.get(attribute.tag) if item else None
-        if item and raw and (text := _attribute_text(raw, attribute, item.text, item.syntax.big_endian)):
-            found[attribute.keyword] = text
+    _add_attributes(found, scanner.root, _TOP)
+    for outer, item in scanner.nested.items():
+        _add_attributes(found, item, _NESTED[outer])
     return found
 
 
-def _attribute_text(raw: bytes, attribute: IndexedAttribute, text: TextDecoder, big_endian: bool) -> str:
-    if attribute.vr == "US":
-        return str(_number(raw, big_endian))
-    decoded = text.decode(raw, attribute.vr)
-    if "\\" not in decoded:
-        return decoded.strip(" \0")
-    return "\\".join([value.strip(" \0") for value in decoded.split("\\")]).strip("\\")
+def _add_attributes(found: dict[str, str], level: Level, wanted: dict[int, IndexedAttribute]) -> None:
+    for tag, raw in level.raws.items():
+        attribute = wanted.get(tag)
+        if attribute is None:
+            continue
+        if attribute.vr == "US":
+            text = str(_number(raw, level.syntax.big_endian))
+        else:
+            text = level.text.decode(raw, attribute.vr).strip(" \0")
+            if "\\" in text:
+                text = "\\".join([value.strip(" \0") for value in text.split("\\")])
+        if text:
+            found[attribute.keyword] = text
 
 
 def _number(raw: bytes, big_endian: bool) -> int:

@@ -16,7 +16,7 @@ from collections.abc import Callable
 import orjson
 
 from bridge.charset import TextDecoder
-from bridge.dictionary import WORD_BYTES
+from bridge.dictionary import BINARY, WORD_BYTES
 
 Writer = Callable[[bytes, TextDecoder], bytes | None]
 
@@ -39,6 +39,18 @@ def key_prefix(tag: int, vr: str) -> bytes:
 def inline_binary(value: bytes) -> bytes:
     """`value`, little-endian words, as InlineBinary (PS3.18 §F.2.7)."""
     return b',"InlineBinary":"' + binascii.b2a_base64(value, newline=False) + b'"}'
+
+
+def _binary(vr: str, *, big_endian: bool) -> Writer:
+    """OB, OW and their like: the whole value field in base64."""
+    if big_endian and vr in WORD_BYTES:
+        return lambda value, _: inline_binary(swap_words(value, vr))
+    return lambda value, _: inline_binary(value)
+
+
+def skip(_value: bytes, _text: TextDecoder) -> bytes:
+    """The writer of elements that DICOM JSON leaves out."""
+    return b""
 
 
 def bulk_reference(path: str) -> bytes:
@@ -126,9 +138,10 @@ def _integers(order: str, code: str) -> Writer:
     single = struct.Struct(order + code)
     width = single.size
 
-    def write(value: bytes, text: TextDecoder) -> bytes | None:
+    def write(value: bytes, _: TextDecoder) -> bytes | None:
         if len(value) == width:
-            return b',"Value":[%d]}' % single.unpack(value)
+            number: int = single.unpack(value)[0]
+            return b',"Value":[%d]}' % number
         if len(value) % width:
             return None
         numbers = struct.unpack(f"{order}{len(value) // width}{code}", value)
@@ -140,7 +153,7 @@ def _integers(order: str, code: str) -> Writer:
 def _floats(order: str, code: str) -> Writer:
     width = struct.calcsize(code)
 
-    def write(value: bytes, text: TextDecoder) -> bytes | None:
+    def write(value: bytes, _: TextDecoder) -> bytes | None:
         if len(value) % width:
             return None
         numbers = struct.unpack(f"{order}{len(value) // width}{code}", value)
@@ -171,7 +184,7 @@ def shortest_float32(number: float) -> str:
 def _tags(order: str) -> Writer:
     pair = struct.Struct(order + "HH")
 
-    def write(value: bytes, text: TextDecoder) -> bytes | None:
+    def write(value: bytes, _: TextDecoder) -> bytes | None:
         if len(value) % 4:
             return None
         tags = [b'"%04X%04X"' % numbers for numbers in pair.iter_unpack(value)]
@@ -191,12 +204,13 @@ _NUMBER_CODES = {"SL": "i", "SS": "h", "SV": "q", "UL": "I", "US": "H", "UV": "Q
 
 
 def writers(*, big_endian: bool) -> dict[str, Writer]:
-    """VR -> writer, for every VR but SQ and the binary ones."""
+    """VR -> writer, for every VR but SQ."""
     order = ">" if big_endian else "<"
     numbers = {vr: _integers(order, code) for vr, code in _NUMBER_CODES.items()}
     return {
         **_STRING_WRITERS,
         **numbers,
+        **{vr: _binary(vr, big_endian=big_endian) for vr in BINARY},
         "AT": _tags(order),
         "FD": _floats(order, "d"),
         "FL": _floats(order, "f"),

@@ -9,7 +9,8 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from itertools import pairwise
+from typing import TypeAlias, overload
 
 from bridge.errors import InvalidInstance, InvalidRequest, NotFound
 
@@ -108,7 +109,7 @@ def native_bits(table: FrameTable, number: int) -> tuple[int, int, int]:
 
 
 def repack_bits(data: bytes, skipped_bits: int, bits: int) -> bytes:
-    """`bits` bits of `data` after `skipped_bits`, moved to a byte limit; pixels fill bytes from the low bit (PS3.5 §8.1.1)."""
+    """`bits` bits of `data` after `skipped_bits`, moved to a byte limit; the low bit comes first (PS3.5 §8.1.1)."""
     packed = int.from_bytes(data, "little") >> skipped_bits & ((1 << bits) - 1)
     return packed.to_bytes((bits + 7) // 8, "little")
 
@@ -152,7 +153,7 @@ def _by_offsets(fragments: Sequence[Span], number_of_frames: int, offsets: Seque
     origin = fragments[0][0]
     index = {offset - origin: number for number, (offset, _) in enumerate(fragments)}
     starts = [index.get(offset, -1) for offset in offsets]
-    if starts[0] != 0 or any(later <= earlier for earlier, later in zip(starts, starts[1:], strict=False)):
+    if starts[0] != 0 or any(later <= earlier for earlier, later in pairwise(starts)):
         return None
     return _cut(fragments, starts)
 
@@ -243,7 +244,13 @@ class PackedFrames(Sequence[Spans]):
     def __len__(self) -> int:
         return self._count
 
-    def __getitem__(self, index: int | slice) -> Spans | list[Spans]:  # type: ignore[override]
+    @overload
+    def __getitem__(self, index: int) -> Spans: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[Spans]: ...
+
+    def __getitem__(self, index: int | slice) -> Spans | list[Spans]:
         if isinstance(index, slice):
             return [self._frame(number) for number in range(*index.indices(self._count))]
         if not -self._count <= index < self._count:

@@ -61,9 +61,9 @@ _WANTED = (_SOP_CLASS, _SOP_INSTANCE, _TRANSFER_SYNTAX)
 def _start_of_meta(view: memoryview) -> int:
     """Where group 0002 starts: after preamble and prefix, after the prefix alone, or at the first byte."""
     for start in (PREAMBLE_BYTES, 0):
-        if view[start : start + 4] == PREFIX:
+        if bytes(view[start : start + 4]) == PREFIX:
             return start + 4
-    if view[:2] == b"\x02\0" and bytes(view[4:6]).isalpha():
+    if bytes(view[:2]) == b"\x02\0" and bytes(view[4:6]).isalpha():
         return 0
     raise InvalidInstance("this is no DICOM file: there is no DICM prefix")
 

@@ -15,7 +15,15 @@ from bridge.dictionary import BINARY, KNOWN, NUMERIC, PIXEL_TAGS, WORD_BYTES
 from bridge.errors import InvalidInstance
 from bridge.frames import BulkElement, Span
 from bridge.source import Source
-from bridge.syntax import CHARSET_TAG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, UNDEFINED, Entry, Syntax
+from bridge.syntax import (
+    CHARSET_TAG,
+    ENCAPSULATED_DOCUMENT_TAG,
+    EXPLICIT_LITTLE,
+    IMPLICIT_LITTLE,
+    UNDEFINED,
+    Entry,
+    Syntax,
+)
 
 WINDOW_BYTES = 1 << 16
 LONG_TEXT_BYTES = 1 << 20  # text and decimal values beyond this are given by reference
@@ -23,10 +31,9 @@ QUICK_BYTES = 1024  # longer values leave the inner loop
 NESTING_LIMIT = 100_000  # of what is only skipped, so that a data set of brackets cannot fill the memory
 
 ITEM, ITEM_END, SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD  # PS3.5 §7.5
-_ENCAPSULATED_DOCUMENT = 0x00420011
-_EXTENDED_OFFSETS = (0x7FE00001, 0x7FE00002)
 _PIXEL_REPRESENTATION, _LUT_DESCRIPTOR = 0x00280103, 0x00283002
 _CONTEXT = frozenset({_PIXEL_REPRESENTATION, _LUT_DESCRIPTOR})
+_ROOT_CONTEXT = _CONTEXT | {0x7FE00001, 0x7FE00002}  # extended offset table and its lengths
 _NOTHING: frozenset[int] = frozenset()
 
 DEPTH_WARNING = "depth limit reached"
@@ -94,9 +101,8 @@ class Scanner:
         depth_limit: int = 64,
         metadata_limit_bytes: int = 32 << 20,
     ) -> None:
-        self.root = Level(
-            syntax, source.size, False, TextDecoder((), fallback_charset), "", watch | _CONTEXT | {*_EXTENDED_OFFSETS}, {}
-        )
+        text = TextDecoder((), fallback_charset)
+        self.root = Level(syntax, source.size, False, text, "", watch | _ROOT_CONTEXT, {})
         self.nested: dict[int, Level] = {}  # sequence tag -> its first item, for tags of nested_watch
         self.pixel: PixelValue | None = None
         self.bulk: list[BulkElement] = []
@@ -131,7 +137,7 @@ class Scanner:
         while at <= stop:
             head, length = unpack_header(window, at)
             entry = entries.get(head) or learn(head)
-            tag, long, prefix, write, _ = entry
+            tag, long, prefix, empty, write, _ = entry
             if write is None:
                 break
             start = at + 8
@@ -141,22 +147,27 @@ class Scanner:
             after = start + length
             if after > end or length > limit:
                 break
-            value = window[start:after]
-            written = write(value, text) if length else dicomjson.NO_VALUE
-            if written is None:
-                break
-            append(prefix + written)
+            if length:
+                value = window[start:after]
+                written = write(value, text)
+                if written is None:
+                    break
+                append(prefix + written)
+                if tag in watch:
+                    raws[tag] = value
+            else:
+                append(empty)
+                if tag in watch:
+                    raws.pop(tag, None)
             if tag <= last:
                 level.ordered = False
             last = tag
-            if tag in watch:
-                raws[tag] = value
             at = after
         level.last = last
         self._position = self._base + at
 
     def _other_element(self, level: Level) -> Level | None:
-        """Whatever _plain_elements leaves: ends, structure, long values, the edge of the window. None after the root."""
+        """What _plain_elements leaves: ends, structure, long values, the edge of the window. None after the root."""
         position = self._position
         if position >= level.end:
             return self._end_of_level(level)
@@ -257,13 +268,8 @@ class Scanner:
             if tag in level.watch:
                 level.raws[tag] = value
         written: bytes | None = dicomjson.NO_VALUE if not length else None
-        if 0 < length <= inline and tag != _ENCAPSULATED_DOCUMENT:
-            write = level.syntax.writers.get(vr)
-            if write is not None:
-                written = write(value, level.text)
-            else:
-                little = dicomjson.swap_words(value, vr) if level.syntax.big_endian else value
-                written = dicomjson.inline_binary(little)
+        if 0 < length <= inline and tag != ENCAPSULATED_DOCUMENT_TAG:
+            written = level.syntax.writers[vr](value, level.text)
         if written is None:
             written = self._reference(level, tag, vr, start, length, encapsulated=False)
         self._write(level, tag, prefix + written)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from typing import Final, NamedTuple
 
-from bridge.dicomjson import Writer, key_prefix, writers
+from bridge.dicomjson import NO_VALUE, Writer, key_prefix, skip, writers
 from bridge.dictionary import BINARY, KNOWN, LONG_HEADER, vr_of
 
 IMPLICIT_LITTLE_UIDS = frozenset(
@@ -25,6 +25,7 @@ DEFLATED_UIDS = frozenset(
 )
 UNDEFINED: Final = 0xFFFFFFFF
 CHARSET_TAG: Final = 0x00080005
+ENCAPSULATED_DOCUMENT_TAG: Final = 0x00420011  # always by reference: a document has a media type
 _CACHE_LIMIT = 20_000  # headers remembered per syntax; private tags of strangers must not fill the memory
 
 
@@ -33,13 +34,14 @@ class Entry(NamedTuple):
 
     tag: int
     long: bool  # the 32-bit length stands 8 bytes into the header
-    prefix: bytes
+    prefix: bytes  # JSON before what `write` gives
+    empty: bytes  # JSON of the element without a value
     write: Writer | None
     vr: str
 
 
 class Syntax:
-    """One way of writing headers. `entries` remembers an Entry per header seen, keyed by its bytes before the length."""
+    """One way of writing headers. `entries` remembers an Entry per header seen, by its bytes before the length."""
 
     def __init__(self, *, explicit: bool, big_endian: bool) -> None:
         order = ">" if big_endian else "<"
@@ -56,22 +58,23 @@ class Syntax:
         group, element = self._unpack_tag(head)
         tag = group << 16 | element
         vr = head[4:6].decode("latin-1") if self.explicit else vr_of(tag)
-        if vr == "UN" and self.explicit and not group & 1:
+        long = self.explicit and vr in LONG_HEADER
+        if vr == "UN" and self.explicit and not self.big_endian and not group & 1:
             known = vr_of(tag)  # a public attribute passed on by a system that did not know it (PS3.5 §6.2.2)
-            vr = known if known in KNOWN and known not in BINARY and known != "SQ" and not self.big_endian else "UN"
-            entry = Entry(tag, True, key_prefix(tag, vr), self._writer(tag, vr), vr)
+            vr = known if known in KNOWN and known not in BINARY and known != "SQ" else "UN"
+        if element == 0 and group > 2:
+            entry = Entry(tag, long, b"", b"", skip, vr)  # group length
         else:
-            shown = vr if vr in KNOWN else "UN"
-            entry = Entry(tag, self.explicit and vr in LONG_HEADER, key_prefix(tag, shown), self._writer(tag, vr), vr)
+            prefix = key_prefix(tag, vr if vr in KNOWN else "UN")
+            entry = Entry(tag, long, prefix, prefix + NO_VALUE, self._writer(tag, vr), vr)
         if len(self.entries) > _CACHE_LIMIT:
             self.entries.clear()
         self.entries[head] = entry
         return entry
 
     def _writer(self, tag: int, vr: str) -> Writer | None:
-        """None for whatever the scanner must look at: structure, groups 0000 and 0002, lengths, character set, bulk."""
-        group, element = tag >> 16, tag & 0xFFFF
-        if group in (0x0000, 0x0002, 0x7FE0, 0xFFFE) or element == 0 or tag == CHARSET_TAG:
+        """None for what the scanner must look at: structure, groups 0000 and 0002, character set, bulk by nature."""
+        if tag >> 16 in (0x0000, 0x0002, 0x7FE0, 0xFFFE) or tag in (CHARSET_TAG, ENCAPSULATED_DOCUMENT_TAG):
             return None
         return self.writers.get(vr)
 
