@@ -19,6 +19,9 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
+from sample_data.build import Study, Uids
+from sample_data.images import ct_slice, new_series
+
 PHANTOM = Path(__file__).parents[1] / "../shared/data/ct-head-phantom"
 _PLACEHOLDERS = {
     "study": "2.25." + "1" * 39, "series": "2.25." + "2" * 39, "instance": "2.25." + "3" * 39, "name": "N" * 64,
@@ -110,9 +113,9 @@ def ct_data_set() -> Dataset:
     files = sorted(PHANTOM.glob("I*.dcm"))
     if files:
         return dcmread(files[len(files) // 2])
-    from sample_data.ct import phantom_slice
-
-    return phantom_slice(30, 60)
+    uids = Uids(1)
+    study = Study(patient_name="", patient_id="", study_uid=uids.new(), accession_number="", description="CT head")
+    return ct_slice(study, *new_series(uids), uids.new(), 30, 60, 512)
 
 
 def ct_template(*, implicit: bool = False) -> Template:
