@@ -70,6 +70,11 @@ def parse_entity_tags(text: str) -> frozenset[str]:
     return frozenset(tag for tag in tags if tag == "*" or (len(tag) > 1 and tag[0] == tag[-1] == '"'))
 
 
+def parse_forwarded(text: str) -> tuple[dict[str, str], ...]:
+    """The hops of a Forwarded value, nearest proxy last, parameter names in lower case (RFC 7239 §4)."""
+    return tuple(dict(_parameters(pieces)) for pieces in _members(text)) if text else ()
+
+
 def quote(text: str) -> str:
     """A quoted-string."""
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
