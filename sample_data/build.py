@@ -8,8 +8,10 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from pydicom.charset import convert_encodings
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
+from pydicom.valuerep import PersonName
 
 
 @dataclass(slots=True)
@@ -31,7 +33,7 @@ class Uids:
 class Study:
     """A patient and one visit. `character_set` is Specific Character Set (PS3.3 §C.12.1.1.2)."""
 
-    patient_name: str
+    patient_name: str | bytes
     patient_id: str
     study_uid: str
     accession_number: str
@@ -57,7 +59,9 @@ def data_set(study: Study, sop_class_uid: str, modality: str, series_uid: str, s
     made.Manufacturer, made.ManufacturerModelName = "Made up", "Phantom"
     made.DeviceSerialNumber, made.SoftwareVersions = "1", "1"
     made.InstitutionName = "Demonstration"
-    made.PatientName, made.PatientID = study.patient_name, study.patient_id
+    name = study.patient_name
+    made.PatientName = PersonName(name, convert_encodings(study.character_set)) if isinstance(name, bytes) else name
+    made.PatientID = study.patient_id
     made.PatientBirthDate, made.PatientSex = study.birth_date, study.sex
     made.ReferringPhysicianName = study.referring_physician
     return made
@@ -92,3 +96,9 @@ def write(made: Dataset, path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     made.save_as(path, enforce_file_format=True)
     return path
+
+
+def name_in_iso_ir_58(alphabetic: str, ideographic: str) -> bytes:
+    """A person name that switches to GB 2312 by escape sequence, anew in each component (PS3.5 §K.2)."""
+    components = [b"\x1b$)A" + component.encode("gb2312") for component in ideographic.split("^")]
+    return alphabetic.encode("ascii") + b"=" + b"^".join(components)

@@ -107,9 +107,10 @@ def enhanced_ct(study: Study, series: str, reference: str, uid: str, count: int,
     organization = f"{uid[:-4]}.1"
     made.DimensionOrganizationSequence = Sequence([_item(DimensionOrganizationUID=organization)])
     made.DimensionIndexSequence = Sequence([
-        _item(DimensionOrganizationUID=organization, DimensionIndexPointer=0x00209057, FunctionalGroupPointer=0x00209111)
+        _item(DimensionOrganizationUID=organization, DimensionIndexPointer=0x00209057,
+              FunctionalGroupPointer=0x00209111)
     ])  # fmt: skip
-    made.SharedFunctionalGroupsSequence = Sequence([_shared_groups(size)])
+    made.SharedFunctionalGroupsSequence = Sequence([_shared_groups(size, f"{uid[:-4]}.2")])
     made.PerFrameFunctionalGroupsSequence = Sequence([_frame_groups(when, number) for number in range(count)])
     volume = np.stack([phantom.hounsfield(number, count, size) for number in range(count)])
     del made.AcquisitionDate, made.AcquisitionTime  # this kind has AcquisitionDateTime
@@ -117,7 +118,7 @@ def enhanced_ct(study: Study, series: str, reference: str, uid: str, count: int,
     return made
 
 
-def _shared_groups(size: int) -> Dataset:
+def _shared_groups(size: int, event: str) -> Dataset:
     spacing = [FIELD_OF_VIEW_MM / size] * 2
     return _item(
         PixelMeasuresSequence=Sequence([_item(PixelSpacing=spacing, SliceThickness=SPACING_MM)]),
@@ -132,6 +133,7 @@ def _shared_groups(size: int) -> Dataset:
         PixelValueTransformationSequence=Sequence([
             _item(RescaleIntercept="-1024", RescaleSlope="1", RescaleType="HU")
         ]),
+        IrradiationEventIdentificationSequence=Sequence([_item(IrradiationEventUID=event)]),
         FrameVOILUTSequence=Sequence([_item(WindowCenter="40", WindowWidth="90")]),
     )  # fmt: skip
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-# centre x, y, z and half axes in units of half the field of view; Hounsfield units; MR brightness; later rows paint over
+# centre x, y, z, half axes in halves of the field of view; Hounsfield units; MR brightness; later rows paint over
 ELLIPSOIDS: tuple[tuple[float, float, float, float, float, float, int, int], ...] = (
     (0.00, 0.00, 0.00, 0.72, 0.90, 0.95, 40, 420),  # scalp
     (0.00, 0.00, 0.00, 0.68, 0.86, 0.91, 1100, 60),  # skull
