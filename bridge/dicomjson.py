@@ -167,11 +167,12 @@ def _floats(order: str, code: str) -> Writer:
 
 
 _FLOAT32 = struct.Struct("<f")
+_SMALLEST_NORMAL = 2.0**-126  # float32 below this has fewer than six digits
 
 
 def shortest_float32(number: float) -> str:
     """The shortest decimal that reads back as the same float32: 1.1, not 1.10000002384. `number` is finite."""
-    for digits in (6, 7, 8, 9):
+    for digits in range(6 if abs(number) >= _SMALLEST_NORMAL else 1, 10):
         decimal = f"{number:.{digits}g}"
         try:
             if _FLOAT32.unpack(_FLOAT32.pack(float(decimal)))[0] == number:

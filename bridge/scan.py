@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from bridge import dicomjson
+from bridge import dicomjson, walk
 from bridge.charset import TextDecoder
-from bridge.dictionary import BINARY, KNOWN, NUMERIC, PIXEL_TAGS, WORD_BYTES
+from bridge.dictionary import BINARY, KNOWN, NUMERIC, PIXEL_TAGS, WORD_BYTES, vr_of
 from bridge.errors import InvalidInstance
 from bridge.frames import BulkElement, Span
 from bridge.source import Source
@@ -24,13 +24,12 @@ from bridge.syntax import (
     Entry,
     Syntax,
 )
+from bridge.walk import ITEM, ITEM_END, SEQUENCE_END
 
 WINDOW_BYTES = 1 << 16
 LONG_TEXT_BYTES = 1 << 20  # text and decimal values beyond this are given by reference
 QUICK_BYTES = 1024  # longer values leave the inner loop
-NESTING_LIMIT = 100_000  # of what is only skipped, so that a data set of brackets cannot fill the memory
 
-ITEM, ITEM_END, SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD  # PS3.5 §7.5
 _PIXEL_REPRESENTATION, _LUT_DESCRIPTOR = 0x00280103, 0x00283002
 _CONTEXT = frozenset({_PIXEL_REPRESENTATION, _LUT_DESCRIPTOR})
 _ROOT_CONTEXT = _CONTEXT | {0x7FE00001, 0x7FE00002}  # extended offset table and its lengths
@@ -188,6 +187,8 @@ class Scanner:
             return self._tail(level, None)
         if vr == "SQ" and group > 2:
             return self._open_sequence(level, entry, level.syntax, start, after, undefined=False)
+        if vr == "UN" and length and vr_of(entry.tag) == "SQ" and walk.holds_items(self._source, start, after):
+            return self._open_sequence(level, entry, IMPLICIT_LITTLE, start, after, undefined=False)
         self._position = after
         if group not in (0, 2) and entry.tag & 0xFFFF:  # groups 0000 and 0002 and group lengths stay out (§F.2.2)
             self._value(level, entry, vr, start, length)
@@ -203,7 +204,7 @@ class Scanner:
             return entry, syntax.unpack_length(header, 4)[0], self._position + 8
         if entry.long or (entry.vr not in KNOWN and self._unknown_is_long(level, entry.tag, header)):
             if len(header) < 12:
-                raise _truncated(entry.tag)
+                raise walk.truncated(entry.tag)
             return entry, syntax.unpack_length(header, 8)[0], self._position + 12
         return entry, length, self._position + 8
 
@@ -264,7 +265,7 @@ class Scanner:
         if length <= inline or tag in level.watch:
             value = self._source.read(start, length)
             if len(value) != length:
-                raise _truncated(tag)
+                raise walk.truncated(tag)
             if tag in level.watch:
                 level.raws[tag] = value
         written: bytes | None = dicomjson.NO_VALUE if not length else None
@@ -307,7 +308,7 @@ class Scanner:
             return self._open_sequence(level, entry, syntax, start, level.end, undefined=True)
         if vr not in ("OB", "OW"):
             raise InvalidInstance("an element has an undefined length that its VR does not allow", offending_tag=tag)
-        fragments, end = self._fragments(level, tag, start)
+        fragments, end = walk.fragments(self._source, level.syntax, tag, start, level.end)
         prefix = dicomjson.key_prefix(tag, vr)
         if tag in PIXEL_TAGS and level is self.root:
             self.pixel = PixelValue(tag, vr, start, end - start, tuple(fragments))
@@ -318,25 +319,6 @@ class Scanner:
         self._refill()
         return level
 
-    def _fragments(self, level: Level, tag: int, position: int) -> tuple[list[Span], int]:
-        """Payload ranges of the items of an encapsulated value, offset table first, and where the value ends."""
-        fragments: list[Span] = []
-        read, unpack, end = self._source.read, level.syntax.unpack_length, level.end
-        item, stop = (b"\xff\xfe\xe0\x00", b"\xff\xfe\xe0\xdd") if level.syntax.big_endian else (
-            b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0",
-        )  # fmt: skip
-        while position + 8 <= end:
-            header = read(position, 8)
-            position += 8
-            if header[:4] == stop:
-                return fragments, position
-            length = unpack(header, 4)[0]
-            if header[:4] != item or position + length > end:
-                break
-            fragments.append((position, length))
-            position += length
-        raise _truncated(tag)
-
     def _open_sequence(
         self, level: Level, entry: Entry, syntax: Syntax, start: int, end: int, *, undefined: bool
     ) -> Level:
@@ -344,7 +326,7 @@ class Scanner:
         if self._depth >= self._depth_limit:
             self.warnings[DEPTH_WARNING] = None
             self._write(level, tag, dicomjson.key_prefix(tag, "SQ") + dicomjson.NO_VALUE)
-            self._position = self._skip_items(start, syntax, end) if undefined else end
+            self._position = walk.end_of_items(self._source, syntax, tag, start, end) if undefined else end
             self._refill()
             return level
         self._depth += 1
@@ -359,8 +341,8 @@ class Scanner:
             return self._close_sequence(sequence)
         header = self._source.read(position, 8)
         if position + 8 > sequence.end or len(header) < 8:
-            raise _truncated(sequence.tag)
-        tag, length = _delimiter_tag(header, sequence.syntax), sequence.syntax.unpack_length(header, 4)[0]
+            raise walk.truncated(sequence.tag)
+        tag, length = walk.delimiter_tag(header, sequence.syntax), sequence.syntax.unpack_length(header, 4)[0]
         self._position = position + 8
         if tag == SEQUENCE_END:
             return self._close_sequence(sequence)
@@ -404,7 +386,7 @@ class Scanner:
             self.json = self._close(level)
             return None
         if level.undefined:
-            raise _truncated(level.sequence.tag)
+            raise walk.truncated(level.sequence.tag)
         return self._close_item(level)
 
     def _close_item(self, level: Level) -> Level:
@@ -459,69 +441,12 @@ class Scanner:
     def _tail(self, level: Level, tag: int | None) -> Level | None:
         """The last bytes are no element: zeros are padding, anything else was cut off."""
         position = self._position
-        if level is not self.root or not _only_zeros(self._source, position, level.end):
-            raise _truncated(tag)
+        if level is not self.root or not walk.only_zeros(self._source, position, level.end):
+            raise walk.truncated(tag)
         self.warnings[TRAILING_WARNING] = None
         self._position = level.end
         return level
 
-    def _skip_items(self, position: int, syntax: Syntax, end: int) -> int:
-        """The end of a sequence of undefined length that is not looked into."""
-        open_levels: list[tuple[bool, Syntax]] = [(True, syntax)]  # (is a sequence, how its headers are written)
-        while open_levels:
-            inside_sequence, syntax = open_levels[-1]
-            header = self._source.read(position, 12)
-            if position + 8 > end or len(header) < 8 or len(open_levels) > NESTING_LIMIT:
-                raise _truncated(None)
-            tag = _delimiter_tag(header, syntax)
-            length = syntax.unpack_length(header, 4)[0]
-            position += 8
-            if tag == (SEQUENCE_END if inside_sequence else ITEM_END):
-                open_levels.pop()
-            elif inside_sequence:
-                if tag != ITEM:
-                    raise InvalidInstance("an item of a sequence cannot be read")
-                if length == UNDEFINED:
-                    open_levels.append((False, syntax))
-                else:
-                    position += length
-            else:
-                position = self._skip_element(header, position, syntax, open_levels)
-        return position
-
-    def _skip_element(
-        self, header: bytes, position: int, syntax: Syntax, open_levels: list[tuple[bool, Syntax]]
-    ) -> int:
-        """Where to go on after the element whose `header` ends (in its short form) at `position`."""
-        head, length = syntax.unpack_header(header, 0)
-        entry = syntax.entries.get(head) or syntax.learn(head)
-        if entry.long:
-            length = syntax.unpack_length(header.ljust(12, b"\0"), 8)[0]
-            position += 4
-        if length != UNDEFINED or (syntax.explicit and not entry.long):
-            return position + int(length)
-        open_levels.append((True, IMPLICIT_LITTLE if entry.vr == "UN" else syntax))
-        return position
-
 
 def _drop(piece: bytes) -> None:
     """Takes the place of `append` once the metadata limit is reached."""
-
-
-def _delimiter_tag(header: bytes, syntax: Syntax) -> int:
-    if syntax.big_endian:
-        return int.from_bytes(header[:4], "big")
-    return int.from_bytes(header[:2], "little") << 16 | int.from_bytes(header[2:4], "little")
-
-
-def _only_zeros(source: Source, position: int, end: int) -> bool:
-    while position < end:
-        piece = source.read(position, WINDOW_BYTES)
-        if not piece or piece.count(0) != len(piece):
-            return False
-        position += len(piece)
-    return True
-
-
-def _truncated(tag: int | None) -> InvalidInstance:
-    return InvalidInstance("the data set is truncated or a length in it is wrong", offending_tag=tag)

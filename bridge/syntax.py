@@ -59,8 +59,8 @@ class Syntax:
         tag = group << 16 | element
         vr = head[4:6].decode("latin-1") if self.explicit else vr_of(tag)
         long = self.explicit and vr in LONG_HEADER
-        if vr == "UN" and self.explicit and not self.big_endian and not group & 1:
-            known = vr_of(tag)  # a public attribute passed on by a system that did not know it (PS3.5 §6.2.2)
+        if vr == "UN" and self.explicit and not self.big_endian:
+            known = vr_of(tag)  # an attribute passed on by a system that did not know it (PS3.5 §6.2.2)
             vr = known if known in KNOWN and known not in BINARY and known != "SQ" else "UN"
         if element == 0 and group > 2:
             entry = Entry(tag, long, b"", b"", skip, vr)  # group length
