@@ -44,7 +44,8 @@ def studies(seed: int = SEED) -> Iterator[tuple[str, Dataset]]:
         description="头部平扫", date="20260109", referring_physician="Li^Ming=李^明", character_set="GB18030",
     ), uids, 128, slices=4)  # fmt: skip
     yield from _ct("iso-2022-ir-58", Study(
-        patient_name=name_in_iso_ir_58("Zhang^XiaoDong", "张^小东"), patient_id="DEMO-006", study_uid=uids.new(), accession_number="A1006",
+        patient_name=name_in_iso_ir_58("Zhang^XiaoDong", "张^小东"), patient_id="DEMO-006",
+        study_uid=uids.new(), accession_number="A1006",
         description="CT head", date="20260110", character_set=["", "ISO 2022 IR 58"],
     ), uids, 128, slices=4)  # fmt: skip
     yield from _ct("utf-8", Study(
