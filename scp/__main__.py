@@ -1,0 +1,55 @@
+"""`python -m scp`: one process of the DIMSE door, on its own port or on a socket that it inherits."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import signal
+import socket
+import sys
+from pathlib import Path
+
+from bridge import logs
+from bridge.archive import open_archive
+from bridge.config import load
+from bridge.errors import ConfigError
+from bridge.supervisor import open_socket
+from scp.server import Server
+from storage.errors import StorageError
+
+_LOG = logging.getLogger("scp")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Serve until SIGTERM or SIGINT; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m scp", description="The DIMSE door of the DICOMweb bridge.")
+    parser.add_argument("--fd", type=int, help="descriptor of a listening socket to use, instead of opening one")
+    parser.add_argument("--config", type=Path, help="the configuration file (TOML)")
+    options = parser.parse_args(arguments)
+    try:
+        settings = load(options.config)
+        logs.set_up(settings)
+        listening = (
+            socket.socket(fileno=options.fd)
+            if options.fd is not None
+            else open_socket(settings.dimse.host, settings.dimse.port, timeout_s=settings.supervisor.bind_timeout_s)
+        )
+        archive = open_archive(settings)
+    except (ConfigError, StorageError, OSError) as error:
+        print(f"the DIMSE door cannot open: {error}", file=sys.stderr)
+        return 1
+    try:
+        server = Server(archive, listening)
+    except ConfigError as error:
+        print(f"the DIMSE door cannot open: {error}", file=sys.stderr)
+        return 1
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: server.stop())
+    _LOG.info("DIMSE door open on %s:%d", *server.address)
+    server.run()
+    archive.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

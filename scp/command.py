@@ -1,0 +1,147 @@
+"""DIMSE command sets: implicit VR little endian, group 0000 only (PS3.7 §6.3, Annex E). Pure.
+
+Own code, because this runs for every object; a command is a handful of short elements.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+_ELEMENT = struct.Struct("<HHI")
+_US = struct.Struct("<H")
+NO_DATA_SET = 0x0101  # PS3.7 Annex E: the one value of Command Data Set Type that means none
+RESPONSE = 0x8000  # set in the Command Field of a response
+LIMIT_BYTES = 1 << 16  # of one command set; the longest real ones stay below 1 KiB
+COMMENT_LENGTH = 64  # of an LO (PS3.7 Table C.1-1)
+
+
+class Element(IntEnum):
+    """The element numbers of group 0000 that this door reads or writes (PS3.7 Table E.1-1)."""
+
+    GROUP_LENGTH = 0x0000
+    AFFECTED_SOP_CLASS_UID = 0x0002
+    COMMAND_FIELD = 0x0100
+    MESSAGE_ID = 0x0110
+    MESSAGE_ID_RESPONDED_TO = 0x0120
+    DATA_SET_TYPE = 0x0800
+    STATUS = 0x0900
+    OFFENDING_ELEMENT = 0x0901
+    ERROR_COMMENT = 0x0902
+    AFFECTED_SOP_INSTANCE_UID = 0x1000
+
+
+class CommandField(IntEnum):
+    """Requests that this door knows by name (PS3.7 Table E.1-1, (0000,0100))."""
+
+    C_STORE = 0x0001
+    C_ECHO = 0x0030
+    C_CANCEL = 0x0FFF
+
+
+class CommandError(Exception):
+    """The bytes are no command set, or lack what every request must have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A request: element number -> raw value."""
+
+    elements: dict[int, bytes]
+    field: int
+    message_id: int
+
+    @property
+    def has_data_set(self) -> bool:
+        """Whether a data set follows; a missing Command Data Set Type counts as none."""
+        return self.number(Element.DATA_SET_TYPE, NO_DATA_SET) != NO_DATA_SET
+
+    def number(self, element: int, default: int = 0) -> int:
+        """A US value."""
+        value = self.elements.get(element, b"")
+        return int.from_bytes(value[:2], "little") if len(value) >= 2 else default
+
+    def uid(self, element: int) -> str:
+        """A UI value without its padding; empty when it is missing."""
+        return self.elements.get(element, b"").decode("ascii", "replace").strip("\0 ")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """How an operation ended (PS3.7 Annex C)."""
+
+    code: int
+    comment: str = ""
+    offending_tag: int | None = None
+
+
+SUCCESS = Status(code=0x0000)
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """The answer to `command`."""
+
+    command: Command
+    status: Status = field(default=SUCCESS)
+
+
+def decode(data: bytes | bytearray) -> Command:
+    """Read a request's command set. Raises CommandError."""
+    elements: dict[int, bytes] = {}
+    position, end = 0, len(data)
+    while position + 8 <= end:
+        group, number, length = _ELEMENT.unpack_from(data, position)
+        position += 8
+        if group != 0 or length > end - position:
+            raise CommandError("the command set is not implicit VR little endian, or is cut short")
+        elements[number] = bytes(data[position : position + length])
+        position += length
+    if position != end:
+        raise CommandError("the command set is cut short")
+    for required in (Element.COMMAND_FIELD, Element.MESSAGE_ID):
+        # C-CANCEL names the message it cancels instead of having an id of its own (PS3.7 §9.3.2.3)
+        if len(elements.get(required, b"")) != 2 and not (required is Element.MESSAGE_ID and _is_cancel(elements)):
+            raise CommandError(f"the command set has no {required.name}")
+    return Command(
+        elements,
+        int.from_bytes(elements[Element.COMMAND_FIELD], "little"),
+        int.from_bytes(elements.get(Element.MESSAGE_ID, b""), "little"),
+    )
+
+
+def encode(response: Response) -> bytes:
+    """The command set of a response without data set, group length included."""
+    request, status = response.command, response.status
+    body = [
+        _text(Element.AFFECTED_SOP_CLASS_UID, request.uid(Element.AFFECTED_SOP_CLASS_UID), b"\0"),
+        _number(Element.COMMAND_FIELD, request.field | RESPONSE),
+        _number(Element.MESSAGE_ID_RESPONDED_TO, request.message_id),
+        _number(Element.DATA_SET_TYPE, NO_DATA_SET),
+        _number(Element.STATUS, status.code),
+    ]
+    if status.offending_tag is not None:
+        tag = struct.pack("<HH", status.offending_tag >> 16, status.offending_tag & 0xFFFF)
+        body.append(_ELEMENT.pack(0, Element.OFFENDING_ELEMENT, len(tag)) + tag)
+    body.append(_text(Element.ERROR_COMMENT, status.comment[:COMMENT_LENGTH], b" "))
+    body.append(_text(Element.AFFECTED_SOP_INSTANCE_UID, request.uid(Element.AFFECTED_SOP_INSTANCE_UID), b"\0"))
+    joined = b"".join(body)
+    return _ELEMENT.pack(0, Element.GROUP_LENGTH, 4) + struct.pack("<I", len(joined)) + joined
+
+
+def _is_cancel(elements: dict[int, bytes]) -> bool:
+    return elements.get(Element.COMMAND_FIELD) == _US.pack(CommandField.C_CANCEL)
+
+
+def _number(element: int, value: int) -> bytes:
+    return _ELEMENT.pack(0, element, 2) + _US.pack(value)
+
+
+def _text(element: int, value: str, pad: bytes) -> bytes:
+    """An element of even length (PS3.5 §6.2); nothing at all for an empty value."""
+    if not value:
+        return b""
+    encoded = value.encode("ascii", "replace")
+    encoded += pad * (len(encoded) % 2)
+    return _ELEMENT.pack(0, element, len(encoded)) + encoded

@@ -1,0 +1,152 @@
+"""The message exchange of one association: fragments in, responses out (PS3.7 §6.3, PS3.8 Annex E). Without sockets.
+
+Operations run one after the other, in the order of their requests, whatever the peer sends at once (D10).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+
+from bridge.archive import Archive
+from bridge.errors import BridgeError
+from scp import command as commands
+from scp.command import Command, CommandError, CommandField, Response, Status
+from scp.contexts import Context
+from scp.operation import Call, Intake, Operation, Tally
+from scp.peers import Caller
+from scp.services import SERVICES
+from scp.status import CLASS_NOT_SUPPORTED, UNRECOGNIZED_OPERATION, status_of
+from scp.upper_layer import AbortReason, AbortSource, Fragment, ProtocolError, data
+
+_LOG = logging.getLogger(__name__)
+_CANNOT_PROCESS = Status(code=0x0110, comment="internal error; the log of the archive tells more")  # PS3.7 §C.5.10
+
+
+class Exchange:
+    """Assembles messages and runs their operations."""
+
+    def __init__(
+        self, contexts: Mapping[int, Context], caller: Caller, archive: Archive, intake: Intake, *, max_pdu_bytes: int
+    ) -> None:
+        self.tally = Tally()
+        self._contexts = contexts
+        self._caller = caller
+        self._archive = archive
+        self._intake = intake
+        self._max_pdu_bytes = max_pdu_bytes  # of the peer
+        self._drop_limit_bytes = archive.settings.dimse.object_limit_bytes
+        self._command = bytearray()
+        self._context_id = 0  # of the message that has begun; 0 = none has
+        self._request: Command | None = None  # its data set is still coming
+        self._operation: Operation | None = None
+        self._failure: Status | None = None
+        self._dropped_bytes = 0
+
+    @property
+    def is_idle(self) -> bool:
+        """No message has begun."""
+        return self._context_id == 0
+
+    def take(self, fragment: Fragment) -> bytes:
+        """Digest a fragment; returns the bytes to send, which is nothing but for the last fragment of a message."""
+        if self._context_id != fragment.context_id:
+            self._begin_message(fragment.context_id)
+        if fragment.is_command == (self._request is not None):
+            raise ProtocolError(AbortReason.UNEXPECTED_PDU, "command and data set fragments are mixed up")
+        if self._request is not None:
+            self._write(fragment.data)
+            return self._complete(self._request) if fragment.is_last else b""
+        self._command += fragment.data
+        if len(self._command) > commands.LIMIT_BYTES:
+            raise ProtocolError(AbortReason.INVALID_PARAMETER, "the command set is too long")
+        return self._begin() if fragment.is_last else b""
+
+    def abandon(self) -> None:
+        """The association ended: drop what has not become whole."""
+        operation, self._operation = self._operation, None
+        if operation is not None:
+            operation.abandon()
+
+    def _begin_message(self, context_id: int) -> None:
+        if self._context_id:
+            raise ProtocolError(AbortReason.UNEXPECTED_PDU, "a message began before the one before was whole")
+        if context_id not in self._contexts:
+            raise ProtocolError(AbortReason.INVALID_PARAMETER, f"presentation context {context_id} was not accepted")
+        self._context_id = context_id
+
+    def _begin(self) -> bytes:
+        """The command set is whole."""
+        try:
+            request = commands.decode(self._command)
+        except CommandError as error:
+            raise ProtocolError(AbortReason.INVALID_PARAMETER, str(error)) from error
+        self._command.clear()
+        if request.field & commands.RESPONSE:
+            raise ProtocolError(AbortReason.UNEXPECTED_PDU, "a response came, and nothing was requested")
+        self._open(request)
+        if request.has_data_set:
+            self._request = request
+            return b""
+        return self._complete(request)
+
+    def _open(self, request: Command) -> None:
+        self._failure, self._dropped_bytes = None, 0
+        context = self._contexts[self._context_id]
+        service = SERVICES.get(request.field)
+        if service is None:
+            comment = f"the operation {request.field:04X}H is not offered"
+            self._failure = Status(code=UNRECOGNIZED_OPERATION, comment=comment)
+            return
+        if request.field == CommandField.C_STORE and context.service != "store":
+            self._failure = Status(code=CLASS_NOT_SUPPORTED, comment="the presentation context is not for storage")
+            return
+        call = Call(request, context, self._caller, self._archive, self._intake, self.tally)
+        try:
+            self._operation = service(call)
+        except BridgeError as error:
+            self._failure = self._refused(request, error)
+
+    def _write(self, chunk: memoryview) -> None:
+        if self._operation is None:
+            self._drop(chunk)
+            return
+        try:
+            self._operation.write(chunk)
+        except BridgeError as error:
+            assert self._request is not None
+            self._failure = self._refused(self._request, error)
+            self.abandon()
+
+    def _drop(self, chunk: memoryview) -> None:
+        """The rest of a refused data set must be read before the response; but not without end."""
+        self._dropped_bytes += len(chunk)
+        if self._dropped_bytes > self._drop_limit_bytes:
+            raise ProtocolError(AbortReason.NONE, "a refused data set does not end", source=AbortSource.USER)
+
+    def _complete(self, request: Command) -> bytes:
+        operation, self._operation = self._operation, None
+        status = self._failure
+        if operation is not None:
+            try:
+                status = operation.complete()
+            except BridgeError as error:
+                status = self._refused(request, error)
+            except Exception:  # the door's last resort: the peer gets an answer, the log gets the reason
+                _LOG.exception("%s: operation %04XH failed", self._caller.ae_title, request.field)
+                status = _CANNOT_PROCESS
+        context_id, self._context_id, self._request = self._context_id, 0, None
+        if request.field == CommandField.C_CANCEL or status is None:
+            return b""  # nothing to cancel: operations are over before a cancel is read (PS3.7 §9.3.2.3: no response)
+        return self._encode(context_id, Response(request, status))
+
+    def _encode(self, context_id: int, response: Response) -> bytes:
+        return data(context_id, commands.encode(response), is_command=True, max_pdu_bytes=self._max_pdu_bytes)
+
+    def _refused(self, request: Command, error: BridgeError) -> Status:
+        status = status_of(error)
+        _LOG.warning(
+            "%s at %s: operation %04XH answered %04XH: %s",
+            self._caller.ae_title, self._caller.address, request.field, status.code, error,
+        )  # fmt: skip
+        return status

@@ -1,0 +1,142 @@
+"""Who may call, from where, for which services (D1, D13). The only part of this door that turns callers away."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bridge.access import is_loopback
+from bridge.config import Peer, Settings
+from bridge.errors import ConfigError
+from scp.negotiation import APPLICATION_CONTEXT, PROTOCOL_VERSION, Request
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+EVERY_SERVICE = ("echo", "store")
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """Result, source and reason of an A-ASSOCIATE-RJ (PS3.8 Table 9-21)."""
+
+    result: int
+    source: int
+    reason: int
+
+
+CONTEXT_NAME_NOT_SUPPORTED = Rejection(1, 1, 2)
+CALLING_AE_NOT_RECOGNISED = Rejection(1, 1, 3)
+CALLED_AE_NOT_RECOGNISED = Rejection(1, 1, 7)
+PROTOCOL_NOT_SUPPORTED = Rejection(1, 2, 2)
+LIMIT_EXCEEDED = Rejection(2, 3, 2)  # transient: try again later
+
+
+class Refused(Exception):
+    """The association is refused; `str(error)` tells an administrator why."""
+
+    def __init__(self, rejection: Rejection, message: str) -> None:
+        super().__init__(message)
+        self.rejection = rejection
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """An admitted requestor."""
+
+    ae_title: str
+    address: str
+    site: str
+    services: tuple[str, ...]
+    associations: int  # how many this caller may have open at once
+    peer: Peer | None  # None: let in without being listed
+
+    @property
+    def key(self) -> str:
+        """What associations are counted under."""
+        return f"peer {self.peer.name}" if self.peer else f"{self.ae_title} {self.address}"
+
+
+class Peers:
+    """The configured peers. Raises ConfigError for addresses that are none."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._networks = {peer.name: tuple(_network(peer, text) for text in peer.addresses) for peer in settings.peers}
+
+    def admit(self, request: Request, address: str) -> Caller:
+        """The caller behind a request, or Refused."""
+        if not request.protocol_version & PROTOCOL_VERSION:
+            raise Refused(PROTOCOL_NOT_SUPPORTED, f"protocol version {request.protocol_version} is not supported")
+        if request.application_context != APPLICATION_CONTEXT:
+            raise Refused(CONTEXT_NAME_NOT_SUPPORTED, "the application context is not DICOM's")
+        dimse = self._settings.dimse
+        if dimse.check_called_ae_title and request.called_ae_title != dimse.ae_title:
+            raise Refused(CALLED_AE_NOT_RECOGNISED, f"the called AE title is not {dimse.ae_title}")
+        if not request.calling_ae_title:
+            raise Refused(CALLING_AE_NOT_RECOGNISED, "the calling AE title is empty")
+        return self._caller(request.calling_ae_title, address)
+
+    def _caller(self, ae_title: str, address: str) -> Caller:
+        dimse = self._settings.dimse
+        known = [peer for peer in self._settings.peers if peer.ae_title.strip() == ae_title]
+        for peer in known:
+            if self._may_come_from(peer, address):
+                return Caller(
+                    ae_title=ae_title,
+                    address=address,
+                    site=peer.site,
+                    services=peer.services,
+                    associations=peer.associations or dimse.associations_per_peer,
+                    peer=peer,
+                )
+        if dimse.allow_any_peer or (not self._settings.peers and is_loopback(address)):
+            return Caller(
+                ae_title=ae_title,
+                address=address,
+                site=self._settings.site,
+                services=EVERY_SERVICE,
+                associations=dimse.associations_per_peer,
+                peer=None,
+            )
+        raise Refused(CALLING_AE_NOT_RECOGNISED, _why(known, address))
+
+    def _may_come_from(self, peer: Peer, address: str) -> bool:
+        networks = self._networks[peer.name]
+        return not networks or _is_within(address, networks)
+
+
+def suggestion(ae_title: str, address: str) -> str:
+    """The lines of the configuration that would let this caller in."""
+    name = "".join(letter if letter.isalnum() else "-" for letter in ae_title.lower()) or "peer"
+    return "\n".join(
+        ("[[peers]]", f"name = {_quoted(name)}", f"ae_title = {_quoted(ae_title)}", f"addresses = [{_quoted(address)}]")
+    )
+
+
+def _why(known: Sequence[Peer], address: str) -> str:
+    if not known:
+        return "no [[peers]] entry has this calling AE title"
+    names = ", ".join(peer.name for peer in known)
+    return f"the peer {names} may not call from {address}"
+
+
+def _network(peer: Peer, text: str) -> Network:
+    try:
+        return ipaddress.ip_network(text, strict=False)
+    except ValueError as error:
+        raise ConfigError(
+            f"the peer {peer.name!r} has the address {text!r}; it must be an IP address or network"
+        ) from error
+
+
+def _is_within(address: str, networks: Sequence[Network]) -> bool:
+    try:
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return False
+    mapped = getattr(parsed, "ipv4_mapped", None)
+    return any((mapped or parsed) in network for network in networks)
+
+
+def _quoted(value: str) -> str:
+    return '"' + "".join(letter if letter.isprintable() and letter not in '"\\' else "?" for letter in value) + '"'

@@ -1,0 +1,127 @@
+"""The listening side: accepts, bounds, drains (DESIGN §7).
+
+Several processes listen on one inherited socket. Above its share a process lets the others go first; it still answers
+when nobody else does, so that a caller beyond the limit gets its refusal instead of silence.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import select
+import socket
+import threading
+import time
+
+from bridge import ingest, metrics
+from bridge.archive import Archive
+from scp.association import Association, Door
+from scp.operation import Intake
+from scp.peers import Peers
+from scp.slots import Slots
+
+_LOG = logging.getLogger(__name__)
+INGEST = Intake(begin=ingest.begin, ingest=ingest.ingest)
+_POLITE_S = 0.05  # how long a process above its share leaves a caller to the others
+_UNDECIDED = 32  # connections beyond the limit that may be waiting for their refusal
+_JOIN_S = 5.0
+
+
+class Server:
+    """One process's door. `run` returns after `stop` once every association has ended."""
+
+    def __init__(self, archive: Archive, listening: socket.socket, *, intake: Intake = INGEST) -> None:
+        settings = archive.settings
+        self._dimse = settings.dimse
+        self._listening = listening
+        self._slots = Slots(settings.storage.directory / "run" / "associations", settings.dimse.associations)
+        self._door = Door(archive=archive, intake=intake, peers=Peers(settings), slots=self._slots)
+        self._share = math.ceil(settings.dimse.associations / max(settings.dimse.processes, 1))
+        self._open: dict[Association, threading.Thread] = {}
+        self._changed = threading.Condition()
+        self._wake_read, self._wake_write = os.pipe()
+        self._is_stopping = False
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port it listens on."""
+        host, port = self._listening.getsockname()[:2]
+        return host, port
+
+    def stop(self) -> None:
+        """Ask `run` to drain and return; safe in a signal handler."""
+        self._is_stopping = True
+        os.write(self._wake_write, b"\0")
+
+    def run(self) -> None:
+        """Accept until stopped, then drain."""
+        self._listening.setblocking(False)
+        try:
+            while not self._is_stopping:
+                if self._wait():
+                    self._accept()
+        finally:
+            self._listening.close()
+            self._drain()
+            self._slots.close()
+            os.close(self._wake_read)
+            os.close(self._wake_write)
+
+    def _wait(self) -> bool:
+        """True when there may be someone to accept."""
+        poll = select.poll()
+        poll.register(self._wake_read, select.POLLIN)
+        if len(self._open) < self._share:
+            poll.register(self._listening, select.POLLIN)
+            return any(descriptor != self._wake_read for descriptor, _ in poll.poll())
+        return not poll.poll(_POLITE_S * 1000)
+
+    def _accept(self) -> None:
+        if len(self._open) >= self._dimse.associations + _UNDECIDED and not self._make_room():
+            return
+        try:
+            connection, address = self._listening.accept()
+        except (BlockingIOError, ConnectionAbortedError):
+            return  # another process took it, or it is gone
+        except OSError as error:
+            _LOG.error("cannot accept an association: %s", error.strerror)
+            time.sleep(_POLITE_S)  # out of descriptors or memory: trying at once would only spin
+            return
+        association = Association(connection, str(address[0]), self._door)
+        thread = threading.Thread(target=self._run, args=(association,), name=f"association {address[0]}")
+        with self._changed:
+            self._open[association] = thread
+        metrics.ASSOCIATIONS_OPEN.inc()
+        thread.start()
+
+    def _run(self, association: Association) -> None:
+        try:
+            association.run()
+        finally:
+            metrics.ASSOCIATIONS_OPEN.dec()
+            with self._changed:
+                del self._open[association]
+                self._changed.notify_all()
+
+    def _make_room(self) -> bool:
+        """Cut the oldest connection that has not said who it is; False when there is none."""
+        with self._changed:
+            oldest = next((association for association in self._open if not association.is_established), None)
+        if oldest is not None:
+            oldest.cut()
+        return oldest is not None
+
+    def _drain(self) -> None:
+        """Running operations may finish; what is left at the end of the time is cut."""
+        with self._changed:
+            left = dict(self._open)
+        for association in left:
+            association.drain()
+        with self._changed:
+            self._changed.wait_for(lambda: not self._open, self._dimse.drain_timeout_s)
+            late = list(self._open)
+        for association in late:
+            association.cut()
+        for thread in left.values():
+            thread.join(_JOIN_S)

@@ -1,0 +1,243 @@
+"""The acceptor's side of the DICOM upper layer, without sockets: bytes in, events out (PS3.8 §9).
+
+Data of P-DATA-TF PDUs is handed out as it arrives, as views into the caller's buffer, so neither the size of a PDU nor
+the size of an object costs memory here. Everything else is rare and is collected whole, within a named limit.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from enum import Enum, IntEnum, auto
+from typing import NamedTuple
+
+HEADER = struct.Struct(">BxI")  # of a PDU: type, reserved, length (PS3.8 §9.3.1)
+PDV_HEADER = struct.Struct(">IBB")  # length, context id, message control header (PS3.8 §9.3.5.1, Annex E.2)
+HEADER_BYTES = 6  # both headers have this size
+ASSOCIATE_LIMIT_BYTES = 1 << 20  # of an A-ASSOCIATE-RQ; 128 contexts with every transfer syntax there is take 200 KiB
+SHORT_PDU_BYTES = 4  # body of A-RELEASE-RQ, A-RELEASE-RP and A-ABORT
+
+IS_COMMAND = 0x01  # bit 0 of the message control header (PS3.8 Annex E.2)
+IS_LAST = 0x02  # bit 1
+
+
+class PduType(IntEnum):
+    """PS3.8 Table 9-11 and following."""
+
+    ASSOCIATE_RQ = 0x01
+    ASSOCIATE_AC = 0x02
+    ASSOCIATE_RJ = 0x03
+    P_DATA_TF = 0x04
+    RELEASE_RQ = 0x05
+    RELEASE_RP = 0x06
+    ABORT = 0x07
+
+
+class AbortSource(IntEnum):
+    """PS3.8 §9.3.8, Table 9-26."""
+
+    USER = 0
+    PROVIDER = 2
+
+
+class AbortReason(IntEnum):
+    """PS3.8 §9.3.8, Table 9-26."""
+
+    NONE = 0
+    UNRECOGNIZED_PDU = 1
+    UNEXPECTED_PDU = 2
+    UNRECOGNIZED_PARAMETER = 4
+    UNEXPECTED_PARAMETER = 5
+    INVALID_PARAMETER = 6
+
+
+class ProtocolError(Exception):
+    """The peer broke the protocol: the association ends with an A-ABORT of this source and reason."""
+
+    def __init__(self, reason: AbortReason, message: str, *, source: AbortSource = AbortSource.PROVIDER) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.source = source
+
+
+class State(Enum):
+    """The states of PS3.8 Table 9-10 that an acceptor can be in while it reads."""
+
+    AWAIT_REQUEST = auto()  # Sta2
+    AWAIT_DECISION = auto()  # Sta3
+    OPEN = auto()  # Sta6
+    CLOSING = auto()  # Sta8 and Sta13: the last PDU was received or sent; nothing more is understood
+
+
+class AssociateRequested(NamedTuple):
+    """A-ASSOCIATE-RQ: the whole PDU, header included. `accepted()` or `closing()` must follow before more is read."""
+
+    pdu: bytes
+
+
+class Fragment(NamedTuple):
+    """Part of a message. `data` is a view that is valid until the next event is asked for."""
+
+    context_id: int
+    is_command: bool
+    is_last: bool  # nothing of this command set or data set follows
+    data: memoryview
+
+
+class ReleaseRequested(NamedTuple):
+    """A-RELEASE-RQ."""
+
+
+class Aborted(NamedTuple):
+    """A-ABORT of the peer."""
+
+    source: int
+    reason: int
+
+
+Event = AssociateRequested | Fragment | ReleaseRequested | Aborted
+
+# What may come in which state (PS3.8 Table 9-10). A-ABORT may come at any time.
+_EXPECTED = {
+    State.AWAIT_REQUEST: {PduType.ASSOCIATE_RQ, PduType.ABORT},
+    State.AWAIT_DECISION: {PduType.ABORT},
+    State.OPEN: {PduType.P_DATA_TF, PduType.RELEASE_RQ, PduType.ABORT},
+}
+_KNOWN = frozenset(PduType)
+
+
+class Acceptor:
+    """One association's reader. Feed it what was received; it never holds more than one rare PDU."""
+
+    def __init__(self, *, max_pdu_bytes: int) -> None:
+        self.state = State.AWAIT_REQUEST
+        self.pdus = 0  # complete ones; what the idle timer calls progress
+        self._max_pdu_bytes = max_pdu_bytes
+        self._carry = bytearray()  # a header, or a rare PDU, that has not arrived whole
+        self._pdu_left = 0  # bytes of the P-DATA-TF PDU not yet read
+        self._pdv_left = 0  # bytes of the presentation data value not yet read
+        self._pdv_context = 0
+        self._pdv_control = 0
+
+    def accepted(self) -> None:
+        """The association was accepted; data may come."""
+        self.state = State.OPEN
+
+    def closing(self) -> None:
+        """Our last PDU is sent; whatever comes now is dropped."""
+        self.state = State.CLOSING
+
+    def receive(self, data: memoryview) -> Iterator[Event]:
+        """Yield the events in `data`. Each must be dealt with before the next is asked for. Raises ProtocolError."""
+        position = 0
+        end = len(data)
+        while self.state is not State.CLOSING:
+            if self._pdv_left:
+                if position == end:
+                    return
+                stop = min(position + self._pdv_left, end)
+                yield self._fragment(data[position:stop])
+                position = stop
+                continue
+            position = self._collect(data, position, HEADER_BYTES)
+            if len(self._carry) < HEADER_BYTES:
+                return
+            if self._pdu_left:
+                yield from self._begin_value()
+                continue
+            kind, length = HEADER.unpack_from(self._carry)
+            self._check(kind, length)
+            if kind == PduType.P_DATA_TF:
+                self._pdu_left = length
+                self._carry.clear()
+                continue
+            position = self._collect(data, position, HEADER_BYTES + length)
+            if len(self._carry) < HEADER_BYTES + length:
+                return
+            yield self._rare(kind)
+
+    def _collect(self, data: memoryview, position: int, wanted: int) -> int:
+        """Fill the carry up to `wanted` bytes; returns the new position."""
+        stop = position + max(wanted - len(self._carry), 0)
+        self._carry += data[position:stop]
+        return min(stop, len(data))
+
+    def _check(self, kind: int, length: int) -> None:
+        if kind not in _KNOWN:
+            raise ProtocolError(AbortReason.UNRECOGNIZED_PDU, f"PDU type {kind:02X}H is not known")
+        if kind not in _EXPECTED[self.state]:
+            raise ProtocolError(AbortReason.UNEXPECTED_PDU, f"{PduType(kind).name} may not come now")
+        if kind == PduType.P_DATA_TF:
+            if length > self._max_pdu_bytes:
+                raise ProtocolError(
+                    AbortReason.INVALID_PARAMETER, f"P-DATA-TF of {length} bytes; at most {self._max_pdu_bytes} agreed"
+                )
+            if length < HEADER_BYTES:
+                raise ProtocolError(AbortReason.INVALID_PARAMETER, "P-DATA-TF without a presentation data value")
+        elif kind == PduType.ASSOCIATE_RQ:
+            if length > ASSOCIATE_LIMIT_BYTES:
+                raise ProtocolError(AbortReason.INVALID_PARAMETER, f"A-ASSOCIATE-RQ of {length} bytes")
+        elif length != SHORT_PDU_BYTES:
+            raise ProtocolError(AbortReason.INVALID_PARAMETER, f"{PduType(kind).name} of {length} bytes")
+
+    def _begin_value(self) -> Iterator[Event]:
+        """The header of a presentation data value is in the carry (PS3.8 §9.3.5.1)."""
+        length, self._pdv_context, self._pdv_control = PDV_HEADER.unpack(self._carry)
+        self._carry.clear()
+        self._pdu_left -= 4 + length  # the length counts all but itself
+        self._pdv_left = length - 2
+        if self._pdv_left < 0 or self._pdu_left < 0:
+            raise ProtocolError(AbortReason.INVALID_PARAMETER, "the lengths in a P-DATA-TF contradict each other")
+        if 0 < self._pdu_left < HEADER_BYTES:
+            raise ProtocolError(AbortReason.INVALID_PARAMETER, "stray bytes at the end of a P-DATA-TF")
+        if not self._pdv_left:
+            yield self._fragment(memoryview(b""))
+
+    def _fragment(self, piece: memoryview) -> Fragment:
+        self._pdv_left -= len(piece)
+        whole = not self._pdv_left
+        if whole and not self._pdu_left:
+            self.pdus += 1
+        control = self._pdv_control
+        return Fragment(self._pdv_context, bool(control & IS_COMMAND), whole and bool(control & IS_LAST), piece)
+
+    def _rare(self, kind: int) -> Event:
+        pdu = bytes(self._carry)
+        self._carry.clear()
+        self.pdus += 1
+        if kind == PduType.ASSOCIATE_RQ:
+            self.state = State.AWAIT_DECISION
+            return AssociateRequested(pdu)
+        if kind == PduType.RELEASE_RQ:
+            return ReleaseRequested()
+        self.state = State.CLOSING
+        return Aborted(pdu[8], pdu[9])
+
+
+def reject(result: int, source: int, reason: int) -> bytes:
+    """A-ASSOCIATE-RJ (PS3.8 §9.3.4)."""
+    return HEADER.pack(PduType.ASSOCIATE_RJ, SHORT_PDU_BYTES) + bytes((0, result, source, reason))
+
+
+def release_response() -> bytes:
+    """A-RELEASE-RP (PS3.8 §9.3.7)."""
+    return HEADER.pack(PduType.RELEASE_RP, SHORT_PDU_BYTES) + bytes(4)
+
+
+def abort(source: int, reason: int) -> bytes:
+    """A-ABORT (PS3.8 §9.3.8)."""
+    return HEADER.pack(PduType.ABORT, SHORT_PDU_BYTES) + bytes((0, 0, source, reason))
+
+
+def data(context_id: int, message: bytes, *, is_command: bool, max_pdu_bytes: int) -> bytes:
+    """`message` as P-DATA-TF PDUs of one value each, none longer than the peer's limit (0 = no limit; PS3.8 §9.3.5)."""
+    room = max(max_pdu_bytes - HEADER_BYTES, 2) if max_pdu_bytes else max(len(message), 1)
+    control = IS_COMMAND if is_command else 0
+    pdus = []
+    for start in range(0, max(len(message), 1), room):
+        piece = message[start : start + room]
+        last = IS_LAST if start + room >= len(message) else 0
+        pdus.append(HEADER.pack(PduType.P_DATA_TF, HEADER_BYTES + len(piece)))
+        pdus.append(PDV_HEADER.pack(len(piece) + 2, context_id, control | last))
+        pdus.append(piece)
+    return b"".join(pdus)
