@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PYTEST_ARGS ?= -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format soak demo bench lock servers clean
+.PHONY: help run test lint format soak demo bench lock servers docs clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 10
@@ -46,6 +46,9 @@ LOCK := pyproject.toml --python-version 3.11 --generate-hashes --no-emit-index-u
 
 servers: $(VENV)/.dev
 	$(BIN)/python -m tests.servers.install
+
+docs: $(VENV)/.dev ## write the tables of the conformance statement anew
+	$(BIN)/python -m tests.docs.tables
 
 clean: ## remove the virtual environment and caches, keep the data
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info build

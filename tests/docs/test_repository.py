@@ -1,4 +1,4 @@
-"""What every tracked file must be: free of machine paths and of hosts to install from; with links that lead somewhere."""
+"""What every tracked file must be: free of machine paths and of hosts to install from; its links lead somewhere."""
 
 from __future__ import annotations
 

@@ -1,0 +1,111 @@
+"""The conformance statement's tables, made from the tables of the code: `python -m tests.docs.tables` writes them.
+
+In the page each stands between `<!-- table: NAME -->` and `<!-- end -->`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+
+from bridge.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from bridge.syntaxes import TRANSFER_SYNTAXES
+from scp.contexts import STORABLE, STORAGE_CLASSES
+from scp.services import SERVICES
+from scp.status import STATUSES
+from storage.attributes import ATTRIBUTES, COMPUTED, MATCHABLE_COMPUTED
+from tests.conftest import REPOSITORY
+
+PAGE = REPOSITORY / "docs" / "conformance.md"
+BLOCK = re.compile(r"(<!-- table: ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def table(*heads: str, rows: Iterable[Iterable[object]]) -> str:
+    """A Markdown table."""
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "".join("| " + " | ".join(str(cell) for cell in line) + " |\n" for line in lines)
+
+
+def implementation() -> str:
+    """PS3.7 §D.3.3.2."""
+    rows = (
+        ("Implementation Class UID", f"`{IMPLEMENTATION_CLASS_UID}`"),
+        ("Implementation Version Name", f"`{IMPLEMENTATION_VERSION_NAME}`"),
+    )
+    return table("", "", rows=rows)
+
+
+def services() -> str:
+    """What the DIMSE door answers."""
+    return table(
+        "Request", "Handled by", rows=((_name(field), f"`scp/{made.__module__.split('.')[-1]}.py`")
+        for field, made in sorted(SERVICES.items()))
+    )  # fmt: skip
+
+
+def storage_classes() -> str:
+    """Every storage SOP class that is known by name."""
+    rows = sorted((name, f"`{uid}`") for uid, name in STORAGE_CLASSES.items())
+    return table("SOP class", "UID", rows=rows)
+
+
+def transfer_syntaxes() -> str:
+    """What can be stored, and what can be decoded for clients that ask for other syntaxes."""
+    rows = (
+        (
+            row.name + (" (retired)" if row.retired else ""),
+            f"`{row.uid}`",
+            "yes" if uid in STORABLE else "no",
+            "yes" if row.decodable else "no",
+            f"`{row.media_type}`" if row.media_type else "",
+        )
+        for uid, row in TRANSFER_SYNTAXES.items()
+    )
+    return table("Transfer syntax", "UID", "Stored", "Decoded", "A frame on the web", rows=rows)
+
+
+def statuses() -> str:
+    """How refusals are said by DIMSE."""
+    rows = ((f"0x{code:04X}", _sentence(error.__doc__)) for error, code in STATUSES.items())
+    return table("Status", "When", rows=sorted(rows))
+
+
+def attributes() -> str:
+    """What can be searched for with an index, by DIMSE and by DICOMweb."""
+    returned = {"R": "always", "O": "when known", "A": "when asked for"}
+    rows = [
+        (row.keyword, f"({row.tag >> 16:04X},{row.tag & 0xFFFF:04X})", row.vr, row.level.name.title(), "yes",
+         returned[row.returned])
+        for row in ATTRIBUTES
+    ]  # fmt: skip
+    for keyword, (tag, vr, level) in COMPUTED.items():
+        matched = "yes" if keyword in MATCHABLE_COMPUTED else "no"
+        rows.append((keyword, f"({tag >> 16:04X},{tag & 0xFFFF:04X})", vr, level.name.title(), matched, "computed"))
+    return table("Attribute", "Tag", "VR", "Level", "Matched", "Returned", rows=rows)
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "implementation": implementation,
+    "services": services,
+    "storage-classes": storage_classes,
+    "transfer-syntaxes": transfer_syntaxes,
+    "statuses": statuses,
+    "attributes": attributes,
+}
+
+
+def filled(page: str) -> str:
+    """The page with every table as the code has it now."""
+    return BLOCK.sub(lambda match: match[1] + TABLES[match[2]]() + match[3], page)
+
+
+def _name(field: int) -> str:
+    return str(getattr(field, "name", f"0x{field:04X}")).replace("_", "-", 1).replace("_RQ", "")
+
+
+def _sentence(text: str | None) -> str:
+    return (text or "").strip().splitlines()[0]
+
+
+if __name__ == "__main__":
+    PAGE.write_text(filled(PAGE.read_text()))
