@@ -1,4 +1,4 @@
-"""THE table of transfer syntaxes (PS3.6 Table A-1, PS3.5 §10 and Annex A): how each encodes, what a frame is on the web.
+"""THE table of transfer syntaxes (PS3.6 Table A-1, PS3.5 §10, Annex A): how each encodes, what a frame is on the web.
 
 Frame media types are those of PS3.18 Tables 8.7.3-4 and 8.7.3-5; HTJ2K frames are bare codestreams, hence image/jphc.
 Retired syntaxes are kept: an archive stores what it is sent and tells the truth about it. Standard library only.

@@ -1,0 +1,42 @@
+"""A codec worker: a process of its own that decodes one frame after another, so that no codec can take a door down.
+
+Started as `python -m bridge.pixel_worker MEMORY_LIMIT_BYTES IDLE_EXIT_S` with a socket as standard input. It ends when
+the socket closes or nothing came for a while.
+"""
+
+from __future__ import annotations
+
+import resource
+import socket
+import sys
+
+from bridge.decoders import Undecodable, decode
+from bridge.pixel_job import receive_job, send_answer
+
+
+def main(memory_limit_bytes: int, idle_exit_s: float) -> None:
+    """Serve jobs until the pool is gone or idle."""
+    resource.setrlimit(resource.RLIMIT_DATA, (memory_limit_bytes, memory_limit_bytes))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with socket.socket(fileno=0) as connection:
+        while True:
+            connection.settimeout(idle_exit_s)
+            try:
+                job, codestream = receive_job(connection)
+            except (EOFError, OSError):
+                return
+            connection.settimeout(None)
+            try:
+                frame, decoded = decode(job, codestream), True
+            except Undecodable as error:
+                frame, decoded = str(error).encode(), False
+            except MemoryError:
+                frame, decoded = b"the frame needs more memory than a codec worker may use", False
+            try:
+                send_answer(connection, decoded=decoded, body=frame)
+            except OSError:
+                return
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), float(sys.argv[2]))

@@ -1,0 +1,184 @@
+"""Codecs in a bounded pool of our own: spawned workers, one job each, with a deadline and a memory limit.
+
+A worker that crashes or hangs is killed and replaced alone; the job gets a refusal, the door lives on. Workers start
+with the first job and leave when idle. Thread-safe; `bridge.decoders` is never imported here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+from bridge import config
+from bridge.errors import NotAcceptable, Unavailable
+from bridge.frames import PixelDescription
+from bridge.pixel_job import Job, receive, receive_answer_head, send_job
+
+_ROOT = Path(__file__).parents[1]
+_EXIT_GRACE_S = 10.0  # a worker leaves by itself this long after the pool has stopped using it
+_ATTEMPTS = 2  # a worker may be killed from outside; a frame that kills two is to blame itself
+
+
+class PixelPool:
+    """Decodes frames in worker processes."""
+
+    def __init__(self, settings: config.Pixels) -> None:
+        self._settings = settings
+        self._idle: list[_Worker] = []
+        self._lock = threading.Lock()
+        self._slots = threading.BoundedSemaphore(settings.workers)
+        self._waiting = 0
+        self._closed = False
+        self._threads: ThreadPoolExecutor | None = None
+
+    def decode(self, codestream: bytes, description: PixelDescription, transfer_syntax_uid: str) -> bytes:
+        """One frame as native little-endian bytes, samples interleaved (planar configuration 0).
+
+        Exactly Rows x Columns x Samples x BitsAllocated / 8 bytes. Raises NotAcceptable for a stream that cannot be
+        decoded within its limits, Unavailable when too many wait already.
+        """
+        job = self._job(description, transfer_syntax_uid)
+        with self._slot():
+            for _ in range(_ATTEMPTS):
+                worker = self._take()
+                try:
+                    decoded, body = worker.run(job, codestream, self._settings.deadline_s)
+                except TimeoutError:
+                    worker.kill()
+                    limit = f"{self._settings.deadline_s:g} s"
+                    raise NotAcceptable(f"decoding the frame took longer than {limit}") from None
+                except (EOFError, OSError):
+                    worker.kill()
+                    continue
+                except BaseException:
+                    worker.kill()
+                    raise
+                self._give_back(worker)
+                if not decoded:
+                    raise NotAcceptable(body.decode())
+                return body
+        raise NotAcceptable("the codec crashed on this frame")
+
+    def decode_all(
+        self, codestreams: Iterable[bytes], description: PixelDescription, transfer_syntax_uid: str
+    ) -> Iterator[bytes]:
+        """Frames in order, as many at a time as there are workers; a stream is taken only when its turn is near."""
+        if self._threads is None:
+            with self._lock:
+                self._threads = self._threads or ThreadPoolExecutor(self._settings.workers, "pixels")
+        ahead: deque[Future[bytes]] = deque()
+        try:
+            for codestream in codestreams:
+                ahead.append(self._threads.submit(self.decode, codestream, description, transfer_syntax_uid))
+                if len(ahead) >= self._settings.workers:
+                    yield ahead.popleft().result()
+            while ahead:
+                yield ahead.popleft().result()
+        finally:
+            for future in ahead:
+                future.cancel()
+
+    def close(self) -> None:
+        """Stop every worker that is idle; busy ones stop when their job ends."""
+        with self._lock:
+            self._closed = True
+            idle, self._idle = self._idle, []
+        for worker in idle:
+            worker.kill()
+        if self._threads is not None:
+            self._threads.shutdown(cancel_futures=True)
+
+    def _job(self, description: PixelDescription, transfer_syntax_uid: str) -> Job:
+        job = Job(
+            transfer_syntax_uid=transfer_syntax_uid,
+            rows=description.rows,
+            columns=description.columns,
+            samples_per_pixel=description.samples_per_pixel,
+            bits_allocated=description.bits_allocated,
+            bits_stored=description.bits_stored,
+            pixel_representation=description.pixel_representation,
+            photometric_interpretation=description.photometric_interpretation,
+        )
+        if not 0 < job.frame_bytes <= self._settings.frame_limit_bytes:
+            raise NotAcceptable(f"a decoded frame would have {job.frame_bytes} bytes, which is beyond the limit")
+        return job
+
+    @contextlib.contextmanager
+    def _slot(self) -> Iterator[None]:
+        with self._lock:
+            if self._waiting >= self._settings.queue_limit + self._settings.workers:
+                raise Unavailable("too many frames wait for a codec worker")
+            self._waiting += 1
+        try:
+            with self._slots:
+                yield
+        finally:
+            with self._lock:
+                self._waiting -= 1
+
+    def _take(self) -> _Worker:
+        """The worker used last, so that the others may leave; or a new one."""
+        stale_before = time.monotonic() - self._settings.idle_exit_s
+        with self._lock:
+            stale = [worker for worker in self._idle if worker.idle_since < stale_before]
+            self._idle = [worker for worker in self._idle if worker.idle_since >= stale_before]
+            worker = self._idle.pop() if self._idle else None
+        for old in stale:
+            old.kill()
+        if worker is not None:
+            return worker
+        return _Worker(self._settings.memory_limit_bytes, self._settings.idle_exit_s + _EXIT_GRACE_S)
+
+    def _give_back(self, worker: _Worker) -> None:
+        worker.idle_since = time.monotonic()
+        with self._lock:
+            if not self._closed:
+                self._idle.append(worker)
+                return
+        worker.kill()
+
+
+def decoded_frame_bits(description: PixelDescription) -> int:
+    """The size of one decoded frame in bits: every pixel has all its samples."""
+    return description.rows * description.columns * description.samples_per_pixel * description.bits_allocated
+
+
+class _Worker:
+    """One worker process and our end of its socket."""
+
+    def __init__(self, memory_limit_bytes: int, idle_exit_s: float) -> None:
+        self.connection, theirs = socket.socketpair()
+        with theirs:
+            self.process = subprocess.Popen(  # noqa: S603  # our own interpreter, our own module, numbers from the settings
+                [sys.executable, "-m", "bridge.pixel_worker", str(memory_limit_bytes), str(idle_exit_s)],
+                stdin=theirs.fileno(),
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,  # codecs write their opinions there
+                cwd=_ROOT,
+            )
+        self.idle_since = time.monotonic()
+
+    def run(self, job: Job, codestream: bytes, deadline_s: float) -> tuple[bool, bytes]:
+        """(decoded?, frame or sentence). TimeoutError at the deadline, EOFError or OSError when the worker died."""
+        deadline = time.monotonic() + deadline_s
+        self.connection.settimeout(deadline_s)
+        send_job(self.connection, job, codestream)
+        self.connection.settimeout(max(0.001, deadline - time.monotonic()))
+        decoded, size = receive_answer_head(self.connection)
+        if decoded and size != job.frame_bytes:
+            raise EOFError("the worker answered with another frame")
+        return decoded, bytes(receive(self.connection, size))
+
+    def kill(self) -> None:
+        """End the process, whatever it is doing."""
+        self.connection.close()
+        self.process.kill()
+        self.process.wait()

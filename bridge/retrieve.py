@@ -1,0 +1,309 @@
+"""The verb retrieve: ResourceRef -> records -> byte streams, frames, bulk data, metadata (PS3.18 §10.4, PS3.4 §C.4.2).
+
+What exists is settled before the first byte: a call raises, the iterator it returns only cuts off (DICOM.md W28). A
+frame of a native image or a whole instance costs one look-up and one bounded read of the store.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
+
+from bridge.archive import Archive
+from bridge.bulk import (
+    ENCAPSULATED_DOCUMENT,
+    Bulk,
+    document_length,
+    fragment_extents,
+    native_value,
+    stored_stream,
+    stored_value,
+)
+from bridge.bundle import Bundle
+from bridge.errors import Gone, NotAcceptable, NotFound, Unavailable
+from bridge.extents import DataSetBytes, Inflated, Plain
+from bridge.frame_reader import FrameBytes, check_numbers, codestreams, native_frames
+from bridge.frames import FrameTable, unpack, unpack_bulk
+from bridge.metadata import bundled_series, json_array, series_of
+from bridge.part10 import build_header
+from bridge.pixels import PixelPool, decoded_frame_bits
+from bridge.source import RATIO_FLOOR_BYTES
+from bridge.syntaxes import (
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    IMPLICIT_VR_LITTLE_ENDIAN,
+    OCTETS,
+    TransferSyntax,
+    lookup,
+)
+from bridge.transcode import convert
+from storage.errors import StorageError, StorageUnavailable
+from storage.index.base import MetadataRow
+from storage.records import InstanceRecord, Level, ResourceRef
+
+_PAGE_INSTANCES = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Representation:
+    """A Part 10 file on its way out; `size_bytes` None where it is only known at the end."""
+
+    transfer_syntax_uid: str
+    size_bytes: int | None
+    chunks: Iterator[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class FramePart:
+    """One frame on its way out; its chunks are valid until the next part is asked for."""
+
+    number: int
+    transfer_syntax_uid: str
+    media_type: str
+    size_bytes: int | None
+    chunks: Iterator[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """A JSON array on its way out. `etag` is opaque, without quotes."""
+
+    etag: str
+    body: Iterator[bytes]
+
+
+class Retrieve:
+    """Reading from one archive. Thread-safe; one per process, so that its codec pool is shared."""
+
+    def __init__(self, archive: Archive, pixels: PixelPool | None = None) -> None:
+        self._archive = archive
+        self.pixels = pixels or PixelPool(archive.settings.pixels)
+
+    def close(self) -> None:
+        """Stop the codec workers."""
+        self.pixels.close()
+
+    def instance(self, ref: ResourceRef) -> InstanceRecord:
+        """The instance at exactly this study, series and UID (DICOM.md W26). Raises NotFound or Gone."""
+        record = self._index_instance(ref)
+        if record is None:
+            raise self._absent(ref)
+        return record
+
+    def instances(self, ref: ResourceRef) -> Iterator[InstanceRecord]:
+        """The instances at or below `ref`, in UID order, a page at a time. Raises NotFound or Gone before the first."""
+        if ref.level is Level.INSTANCE:
+            return iter([self.instance(ref)])
+        first = self._page(ref, "")
+        if not first:
+            raise self._absent(ref)
+        return self._pages(ref, first)
+
+    def object_stream(self, record: InstanceRecord, transfer_syntax_uid: str | None) -> Representation:
+        """The instance as a Part 10 file. Raises NotAcceptable for a conversion that is not possible.
+
+        None: as stored, but for implicit, big endian and deflated, which go out as Explicit VR Little Endian (DICOM.md
+        G1). A named syntax: exactly that; Implicit VR Little Endian is there for DIMSE peers that know nothing else.
+        """
+        target = _object_target(record.transfer_syntax_uid, transfer_syntax_uid)
+        if target == record.transfer_syntax_uid:
+            return Representation(target, record.size_bytes, self._read(record, 0, None))
+        header = build_header(
+            sop_class_uid=record.sop_class_uid,
+            sop_instance_uid=record.ref.sop_instance_uid or "",
+            transfer_syntax_uid=target,
+        )
+        converted = convert(
+            self._data_set(record),
+            record.transfer_syntax_uid,
+            target,
+            frame_table=_frame_table(record),
+            pixels=self.pixels,
+        )
+        size = None if converted.size_bytes is None else len(header) + converted.size_bytes
+        return Representation(target, size, _chain(header, converted.chunks))
+
+    def frames(
+        self, record: InstanceRecord, numbers: Sequence[int], transfer_syntax_uid: str | None
+    ) -> Iterator[FramePart]:
+        """These frames in this order, duplicates kept (DICOM.md W9). None: as stored, native ones as Explicit VR LE.
+
+        Raises InvalidRequest or NotFound for a number, NotAcceptable for video or a conversion that is not possible.
+        """
+        table = _frame_table(record)
+        if table is None:
+            raise NotFound("the instance has no pixel data")
+        stored = lookup(record.transfer_syntax_uid)
+        if stored is not None and (stored.video or stored.referenced):
+            raise NotAcceptable(f"{stored.name} has no frames that can be sent one by one")
+        check_numbers(table, numbers)
+        source = self._data_set(record)
+        if not table.encapsulated:
+            if transfer_syntax_uid not in (None, EXPLICIT_VR_LITTLE_ENDIAN):
+                raise NotAcceptable("native frames are only sent as Explicit VR Little Endian")
+            return _parts(native_frames(table, numbers, source), EXPLICIT_VR_LITTLE_ENDIAN, OCTETS)
+        if transfer_syntax_uid in (None, record.transfer_syntax_uid):
+            media_type = stored.media_type if stored else OCTETS
+            return _parts(codestreams(table, numbers, source), record.transfer_syntax_uid, media_type)
+        _check_decodable(stored, record.transfer_syntax_uid, transfer_syntax_uid)
+        return self._decoded(record, table, numbers, source)
+
+    def bulk(self, record: InstanceRecord, path: str) -> Bulk:
+        """A value that metadata give by reference (PS3.18 §10.4.1.1.5). Raises NotFound, NotAcceptable.
+
+        Pixel data: native ones as they are, encapsulated ones decoded; a video is its stream as stored, in one piece
+        (DICOM.md W14). Other words come out little endian, documents without their pad byte (W8).
+        """
+        source = self._data_set(record)
+        table = _frame_table(record)
+        if table is not None and path == f"{table.description.tag:08X}":
+            return self._pixel_bulk(record, table, source)
+        element = next((one for one in unpack_bulk(record.bulk_table or b"") if one.path == path), None)
+        if element is None:
+            raise NotFound("the instance has no such bulk data")
+        if element.encapsulated:
+            return stored_stream(fragment_extents(source, element), source, element.media_type)
+        length = element.length
+        if element.path == ENCAPSULATED_DOCUMENT and element.media_type != OCTETS:
+            length = document_length(self._metadata_object(record), element.length)
+        return stored_value(element, length, source)
+
+    def metadata(self, ref: ResourceRef, base: bytes) -> Metadata:
+        """The DICOM JSON of everything at and below `ref`; `base` takes the place of the service's URL in its links.
+
+        The ETag changes with every change below `ref`, and with `base`. Raises NotFound, Gone, Unavailable.
+        """
+        index = self._archive.index
+        try:
+            revision = index.revision(ref)
+            rows = index.metadata(ref) if revision is not None else ()
+        except StorageUnavailable as error:
+            raise Unavailable(f"the index does not answer: {error}") from error
+        if not rows:
+            raise self._absent(ref)
+        etag = f"{revision}-{zlib.crc32(base):08x}"
+        return Metadata(etag, json_array(rows, self._bundles(rows), base))
+
+    def _pixel_bulk(self, record: InstanceRecord, table: FrameTable, source: DataSetBytes) -> Bulk:
+        stored = lookup(record.transfer_syntax_uid)
+        if not table.encapsulated:
+            return native_value(table, source)
+        if stored is None or not stored.decodable:
+            extents = [extent for frame in table.frames for extent in frame]
+            return stored_stream(extents, source, (stored.media_type if stored else "") or OCTETS)
+        numbers = range(1, len(table.frames) + 1)
+        size = len(numbers) * (decoded_frame_bits(table.description) + 7) // 8
+        frames = self._decoded(record, table, numbers, source)
+        return Bulk(OCTETS, size, lambda _start, _length: chain.from_iterable(part.chunks for part in frames), False)
+
+    def _metadata_object(self, record: InstanceRecord) -> bytes:
+        packed = record.metadata_json
+        if packed is not None:
+            return zlib.decompress(packed)
+        rows = self._archive.index.metadata(record.ref)
+        return b"".join(json_array(rows, self._bundles(rows), b""))
+
+    def _bundles(self, rows: Sequence[MetadataRow]) -> dict[str, Bundle]:
+        """The bundles these rows need, opened; by series."""
+        bundles: dict[str, Bundle] = {}
+        for row in bundled_series(rows):
+            series = replace(row.ref, sop_instance_uid=None)
+            bundle = self._archive.index.bundle(series)
+            if bundle is None:
+                raise Unavailable("the metadata of this series are being moved; try again")
+            store = self._archive.store(bundle.location)
+            try:
+                data = b"".join(store.read(bundle.location.key, version_id=bundle.location.version_id))
+            except StorageError as error:
+                raise Unavailable(f"the metadata of this series cannot be read: {error}") from error
+            bundles[series_of(row)] = Bundle(data)
+        return bundles
+
+    def _decoded(
+        self, record: InstanceRecord, table: FrameTable, numbers: Sequence[int], source: DataSetBytes
+    ) -> Iterator[FramePart]:
+        streams = (b"".join(frame.chunks) for frame in codestreams(table, numbers, source))
+        decoded = self.pixels.decode_all(streams, table.description, record.transfer_syntax_uid)
+        for number, frame in zip(numbers, decoded, strict=True):
+            yield FramePart(number, EXPLICIT_VR_LITTLE_ENDIAN, OCTETS, len(frame), iter([frame]))
+
+    def _data_set(self, record: InstanceRecord) -> DataSetBytes:
+        """The record's data set by range; offsets of a deflated one count in the inflated bytes."""
+
+        def read(start: int, length: int | None) -> Iterator[bytes]:
+            return self._read(record, start, length)
+
+        stored = lookup(record.transfer_syntax_uid)
+        if stored is not None and stored.deflated:
+            ratio = self._archive.settings.pixels.inflate_ratio_limit
+            return Inflated(read, record.data_set_offset, max(RATIO_FLOOR_BYTES, ratio * record.size_bytes))
+        return Plain(read, record.data_set_offset)
+
+    def _read(self, record: InstanceRecord, start: int, length: int | None) -> Iterator[bytes]:
+        """Bytes of the object; if they have just moved, looked up once more. Raises NotFound, Gone, Unavailable."""
+        try:
+            return self._archive.read(record, start, length)
+        except NotFound:
+            moved = self.instance(record.ref)
+        if moved.location == record.location or moved.sha256 != record.sha256:
+            raise Unavailable("the bytes of this instance are not where the index says")
+        return self._archive.read(moved, start, length)
+
+    def _index_instance(self, ref: ResourceRef) -> InstanceRecord | None:
+        try:
+            return self._archive.index.instance(ref)
+        except StorageUnavailable as error:
+            raise Unavailable(f"the index does not answer: {error}") from error
+
+    def _page(self, ref: ResourceRef, after: str) -> Sequence[InstanceRecord]:
+        try:
+            return self._archive.index.instances(ref, after=after, limit=_PAGE_INSTANCES)
+        except StorageUnavailable as error:
+            raise Unavailable(f"the index does not answer: {error}") from error
+
+    def _pages(self, ref: ResourceRef, page: Sequence[InstanceRecord]) -> Iterator[InstanceRecord]:
+        while page:
+            yield from page
+            page = self._page(ref, page[-1].ref.sop_instance_uid or "") if len(page) == _PAGE_INSTANCES else ()
+
+    def _absent(self, ref: ResourceRef) -> NotFound | Gone:
+        if self._archive.index.was_removed(ref):
+            return Gone(f"this {_NOUN[ref.level]} was deleted")
+        return NotFound(f"there is no such {_NOUN[ref.level]}")
+
+
+_NOUN = {Level.STUDY: "study", Level.SERIES: "series", Level.INSTANCE: "instance"}
+_CONVERTIBLE_TARGETS = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)
+
+
+def _object_target(stored_uid: str, requested: str | None) -> str:
+    """The syntax an object goes out in. Raises NotAcceptable."""
+    stored = lookup(stored_uid)
+    if requested is None:
+        plain = stored is None or (stored.explicit and not stored.big_endian and not stored.deflated)
+        return stored_uid if plain or (stored is not None and stored.referenced) else EXPLICIT_VR_LITTLE_ENDIAN
+    if requested != stored_uid:
+        _check_decodable(stored, stored_uid, requested)
+    return requested
+
+
+def _check_decodable(stored: TransferSyntax | None, stored_uid: str, requested: str) -> None:
+    if stored is None or not stored.decodable or requested not in _CONVERTIBLE_TARGETS:
+        wanted = lookup(requested)
+        have = stored.name if stored else stored_uid
+        raise NotAcceptable(f"{have} cannot be converted to {wanted.name if wanted else requested}")
+
+
+def _frame_table(record: InstanceRecord) -> FrameTable | None:
+    return unpack(record.frame_table) if record.frame_table is not None else None
+
+
+def _parts(frames: Iterator[FrameBytes], transfer_syntax_uid: str, media_type: str) -> Iterator[FramePart]:
+    for frame in frames:
+        yield FramePart(frame.number, transfer_syntax_uid, media_type, frame.size_bytes, frame.chunks)
+
+
+def _chain(header: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:
+    yield header
+    yield from chunks
