@@ -6,6 +6,7 @@ compares them on random archives), and the scan over unindexed attributes uses i
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from functools import lru_cache
 
 from storage.records import Level, ResourceRef
 
+NUMBER_VRS = frozenset({"IS", "DS", "US", "SS", "UL", "SL"})  # compared as numbers
 WILDCARD_VRS = frozenset({"AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"})  # PS3.4 §C.2.2.2.4
 RANGE_VRS = frozenset({"DA", "TM", "DT"})  # PS3.4 §C.2.2.2.5
 
@@ -125,7 +127,7 @@ def fold(text: str) -> str:
 
 def satisfies(matcher: Matcher, vr: str, values: Sequence[str]) -> bool:
     """Whether an attribute with these values (none when absent) matches. This is the definition the index is tested by."""
-    present = [value for value in (_significant(vr, value) for value in values) if value]
+    present = [value for value in (significant(vr, value) for value in values) if value]
     match matcher:
         case Universal():
             return True
@@ -135,14 +137,28 @@ def satisfies(matcher: Matcher, vr: str, values: Sequence[str]) -> bool:
             return _any_single(vr, value, present)
         case AnyOf(wanted):
             return any(
-                satisfies(Wildcard(value) if vr in WILDCARD_VRS and _has_wildcard(value) else Single(value), vr, present)
+                satisfies(
+                    Wildcard(value) if vr in WILDCARD_VRS and _has_wildcard(value) else Single(value), vr, present
+                )
                 for value in wanted
             )
         case Wildcard(pattern):
             regex = wildcard_regex(fold(pattern) if vr == "PN" else pattern)
             return any(regex.fullmatch(text) for value in present for text in _comparable(vr, value))
         case Range(low, high):
-            return any(_within(full_precision(vr, value), low, high) for value in present)
+            keys = (sort_key(vr, value) for value in present)
+            return any(key is not None and _within(str(key), low, high) for key in keys)
+
+
+def satisfies_interval(interval: DateTimeRange, dates: Sequence[str], times: Sequence[str]) -> bool:
+    """Whether the first date and the first time lie in the interval; without a usable time the whole day counts."""
+    date = sort_key("DA", dates[0]) if dates else None
+    time = sort_key("TM", times[0]) if times else None
+    if date is None:
+        return False
+    if time is None:
+        return _within(str(date), interval.low and interval.low[:8], interval.high and interval.high[:8])
+    return _within(f"{date}{time}", interval.low, interval.high)
 
 
 @lru_cache(maxsize=256)
@@ -169,31 +185,45 @@ def full_precision(vr: str, value: str) -> str:
     return value
 
 
+def sort_key(vr: str, value: str) -> str | float | None:
+    """What a DA, TM or number is compared by, or None for text that is no such value (it matches nothing but presence)."""
+    value = significant(vr, value)
+    if vr in NUMBER_VRS:
+        return _number(value)
+    text = full_precision(vr, value)
+    shape = _SHAPES.get(vr)
+    return text if shape is None or shape.fullmatch(text) else None
+
+
+_SHAPES = {"DA": re.compile(r"[0-9]{8}"), "TM": re.compile(r"[0-9]{6}\.[0-9]{6}")}  # after full_precision
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")  # PS3.5 §6.2 IS, DS
+
+
 def _any_single(vr: str, value: str, present: Sequence[str]) -> bool:
-    wanted = _significant(vr, value)
+    wanted = significant(vr, value)
     if vr == "PN":
         folded = fold(wanted.rstrip("^= "))
         return any(folded in person_name_forms(text) for text in present)
-    if vr in RANGE_VRS:
-        return any(full_precision(vr, text) == full_precision(vr, wanted) for text in present)
-    if vr in ("IS", "DS", "US", "SS", "UL", "SL"):
-        return any(_number(text) == _number(wanted) for text in present)
+    if vr in RANGE_VRS or vr in NUMBER_VRS:
+        key = sort_key(vr, wanted)
+        return key is not None and any(sort_key(vr, text) == key for text in present)
     return wanted in present
 
 
-def _number(text: str) -> float | str:
-    try:
-        return float(text)
-    except ValueError:
-        return text
+def _number(text: str) -> float | None:
+    number = float(text) if _NUMBER.fullmatch(text) else math.inf
+    return number if math.isfinite(number) else None
 
 
 def _comparable(vr: str, value: str) -> list[str]:
     return person_name_forms(value) if vr == "PN" else [value]
 
 
-def _significant(vr: str, value: str) -> str:
-    return value.rstrip("\0 ") if vr == "UI" else value.strip(" ") if vr not in ("LT", "ST", "UT") else value.rstrip(" ")
+def significant(vr: str, value: str) -> str:
+    """The value without its insignificant padding (PS3.5 §6.2)."""
+    return (
+        value.rstrip("\0 ") if vr == "UI" else value.strip(" ") if vr not in ("LT", "ST", "UT") else value.rstrip(" ")
+    )
 
 
 def _has_wildcard(value: str) -> bool:

@@ -1,0 +1,75 @@
+"""Numbered forward migrations from an empty database. Only `migrate` changes a schema; doors refuse any other version."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sqlalchemy import func, insert, select
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+from storage.errors import SchemaMismatch
+from storage.index import schema
+from storage.index.database import Database, Prepared, Session
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One step: a name for people, and the statements for a kind of database."""
+
+    name: str
+    statements: Callable[[Database], list[str]]
+
+
+def _first(database: Database) -> list[str]:
+    statements = []
+    for table in schema.metadata.sorted_tables:
+        statements.append(str(CreateTable(table).compile(dialect=database.dialect)))
+        indexes = sorted(table.indexes, key=lambda index: str(index.name))
+        statements += [str(CreateIndex(index).compile(dialect=database.dialect)) for index in indexes]
+    statements.append("INSERT INTO counter (name, value) VALUES ('seq', 0)")
+    return statements
+
+
+MIGRATIONS: tuple[Migration, ...] = (Migration("0001 first tables", _first),)
+
+_VERSION = select(func.max(schema.schema_version.c.version))
+_RECORD = insert(schema.schema_version)
+
+
+def migrate(database: Database) -> list[str]:
+    """Bring the schema to this program's version; the names of the steps that were applied."""
+    return database.write(lambda session: _apply(database, session))
+
+
+def check(database: Database) -> None:
+    """Raise SchemaMismatch unless the schema is exactly this program's."""
+    found = database.read(lambda session: version(database, session))
+    if found != len(MIGRATIONS):
+        relation = "older" if found < len(MIGRATIONS) else "newer"
+        raise SchemaMismatch(
+            f"the index has schema {found}, {relation} than this program's {len(MIGRATIONS)}; run `dicom-bridge migrate`"
+            + (" with this program" if relation == "older" else " of a newer program")
+        )
+
+
+def version(database: Database, session: Session) -> int:
+    """The number of migrations applied; 0 for an empty database."""
+    if not session.rows(Prepared(database.table_exists, {"name": "schema_version"})):
+        return 0
+    row = session.row(_VERSION)
+    return row[0] or 0 if row else 0
+
+
+def _apply(database: Database, session: Session) -> list[str]:
+    present = version(database, session)
+    if present > len(MIGRATIONS):
+        raise SchemaMismatch(f"the index has schema {present}, newer than this program's {len(MIGRATIONS)}")
+    applied = []
+    for number, migration in enumerate(MIGRATIONS[present:], present + 1):
+        for statement in migration.statements(database):
+            session.run(Prepared(statement, {}))
+        session.run(_RECORD, {"version": number, "applied_at": time.time_ns() // 1000})
+        applied.append(migration.name)
+    return applied

@@ -1,0 +1,187 @@
+"""SQLite as the index's database: WAL, every commit on disk, writers of all processes in a fair queue.
+
+Readers never wait. Writers queue on two lock files beside the database: whoever holds the turn waits alone for the lock,
+so a writer that has just finished cannot take it again before one that waits (SQLite's own busy handler lets it).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy.dialects import sqlite
+
+from storage.errors import StorageUnavailable
+from storage.index.database import Database, Parameters, Row, Session, T
+
+PRAGMAS = (
+    "PRAGMA journal_mode=WAL",
+    "PRAGMA synchronous=FULL",  # a commit survives a power cut
+    "PRAGMA temp_store=MEMORY",
+    "PRAGMA cache_size=-8192",  # KiB a connection
+    "PRAGMA wal_autocheckpoint=2000",  # pages
+)
+PAGE_BYTES = 8192  # two or three instances' metadata to a page
+PROGRESS_STEPS = 20_000  # between looks at the clock
+IDLE_CONNECTIONS = 64
+POLL_S = (0.0002, 0.002)  # first and longest pause while waiting for another process
+
+
+class SqliteSession(Session):
+    """A connection and its deadline."""
+
+    def __init__(self, database: Database, path: Path, *, timeout_s: float) -> None:
+        super().__init__(database)
+        self.connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=512)
+        self.cursor = self.connection.cursor()
+        self.deadline = float("inf")
+        self.connection.execute(f"PRAGMA busy_timeout={int(timeout_s * 1000)}")
+        self.connection.execute(f"PRAGMA page_size={PAGE_BYTES}")
+        for pragma in PRAGMAS:
+            self.connection.execute(pragma)
+        self.connection.set_progress_handler(self._overdue, PROGRESS_STEPS)
+
+    def listing(self, values: Sequence[str] | Sequence[int]) -> str:
+        """A JSON array."""
+        return json.dumps(values)
+
+    def wildcard(self, pattern: str) -> str:
+        """GLOB: case-sensitive, `?` is one character; it knows one special character more than DICOM."""
+        return pattern.replace("[", "[[]")
+
+    def _fetch(self, text: str, parameters: Parameters) -> list[Row]:
+        return self.cursor.execute(text, parameters).fetchall()
+
+    def _run(self, text: str, parameters: Sequence[Parameters]) -> int:
+        execute = self.cursor.execute
+        return sum(execute(text, one).rowcount for one in parameters)
+
+    def _overdue(self) -> int:
+        return time.monotonic() > self.deadline
+
+
+class Sqlite(Database):
+    """One file, any number of threads and processes."""
+
+    name = "sqlite"
+    table_exists = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = :name"
+    lock = False
+
+    def __init__(self, path: Path, *, lock_timeout_s: float, statement_timeout_s: float) -> None:
+        super().__init__()
+        self.dialect = sqlite.dialect(paramstyle="named")  # type: ignore[no-untyped-call]  # untyped in SQLAlchemy
+        self._path = path
+        self._lock_timeout_s = lock_timeout_s
+        self._statement_timeout_s = statement_timeout_s
+        self._idle: list[SqliteSession] = []
+        self._writer: SqliteSession | None = None
+        self._turn = threading.Lock()
+        self._queue = WriterQueue(path)
+
+    def read(self, work: Callable[[Session], T], *, snapshot: bool = False) -> T:
+        """Readers see the last committed state and wait for nobody."""
+        try:
+            session = self._idle.pop() if self._idle else self._connect()
+            session.deadline = time.monotonic() + self._statement_timeout_s
+            if not snapshot:
+                result = work(session)
+            else:
+                session.cursor.execute("BEGIN")
+                try:
+                    result = work(session)
+                finally:
+                    session.cursor.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise StorageUnavailable(f"the index did not answer: {error}") from error
+        if len(self._idle) < IDLE_CONNECTIONS:
+            self._idle.append(session)
+        return result
+
+    def write(self, work: Callable[[Session], T]) -> T:
+        """Take the writers' turn among threads, then among processes, then one transaction."""
+        deadline = time.monotonic() + self._lock_timeout_s
+        if not self._turn.acquire(timeout=self._lock_timeout_s):
+            raise StorageUnavailable("the index is busy with another change")
+        try:
+            with self._queue.place(deadline):
+                return self._transaction(work)
+        except sqlite3.Error as error:
+            raise StorageUnavailable(f"the index did not take the change: {error}") from error
+        finally:
+            self._turn.release()
+
+    def close(self) -> None:
+        """Close every connection."""
+        with self._turn:
+            while self._idle:
+                self._idle.pop().connection.close()
+            if self._writer is not None:
+                self._writer.connection.close()
+                self._writer = None
+            self._queue.close()
+
+    def _connect(self) -> SqliteSession:
+        return SqliteSession(self, self._path, timeout_s=self._lock_timeout_s)
+
+    def _transaction(self, work: Callable[[Session], T]) -> T:
+        session = self._writer = self._writer or self._connect()
+        session.deadline = time.monotonic() + self._statement_timeout_s
+        session.cursor.execute("BEGIN IMMEDIATE")
+        try:
+            result = work(session)
+            session.cursor.execute("COMMIT")
+        except BaseException:
+            session.deadline = float("inf")
+            if session.connection.in_transaction:
+                session.cursor.execute("ROLLBACK")
+            raise
+        return result
+
+
+class WriterQueue:
+    """A fair lock over processes: two files, `.turn` for the next in line and `.lock` for the one at work."""
+
+    def __init__(self, path: Path) -> None:
+        self._names = [path.with_name(path.name + suffix) for suffix in (".turn", ".lock")]
+        self._files: list[int] = []
+
+    @contextmanager
+    def place(self, deadline: float) -> Iterator[None]:
+        """Hold the lock; raises StorageUnavailable when it is not free by the deadline (monotonic seconds)."""
+        if not self._files:
+            self._files = [os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600) for name in self._names]
+        turn, lock = self._files
+        _take(turn, deadline)
+        try:
+            _take(lock, deadline)
+        finally:
+            fcntl.flock(turn, fcntl.LOCK_UN)
+        try:
+            yield
+        finally:
+            fcntl.flock(lock, fcntl.LOCK_UN)
+
+    def close(self) -> None:
+        """Close the lock files; they stay on disk, because removing one would split the queue."""
+        while self._files:
+            os.close(self._files.pop())
+
+
+def _take(descriptor: int, deadline: float) -> None:
+    pause = POLL_S[0]
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError as error:
+            if time.monotonic() > deadline:
+                raise StorageUnavailable("the index is busy with another process") from error
+        time.sleep(pause)
+        pause = min(pause * 2, POLL_S[1])

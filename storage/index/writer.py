@@ -1,0 +1,129 @@
+"""Group commit: whoever waits for the database is committed together, by one of those who wait.
+
+The first to come leads: it commits everything that has gathered, up to a limit, then wakes the others and hands the lead
+to the next in line. There is no writer thread, so a lone instance is committed without a change of thread.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from storage.errors import StorageError, StorageUnavailable
+from storage.index.group import Waiting
+from storage.records import Committed
+
+
+@dataclass(slots=True, eq=False)
+class _Place:
+    """A place in the queue. `wake` is released once: when the result is there, or when it is this one's turn to lead."""
+
+    waiting: Waiting
+    wake: threading.Lock = field(default_factory=threading.Lock)
+    leads: bool = False
+
+
+class GroupWriter:
+    """Brings instances together into transactions."""
+
+    def __init__(self, write: Callable[[Sequence[Waiting]], None], *, group_limit: int, wait_limit_s: float) -> None:
+        self._write = write
+        self._group_limit = group_limit
+        self._wait_limit_s = wait_limit_s
+        self._mutex = threading.Lock()
+        self._idle = threading.Condition(self._mutex)
+        self._queue: deque[_Place] = deque()
+        self._busy = False
+        self._closed = False
+
+    def commit(self, waiting: Waiting) -> Committed:
+        """Return when the instance is durably committed; raises its own error, never one of another's."""
+        place = _Place(waiting)
+        place.wake.acquire()
+        with self._mutex:
+            if self._closed:
+                raise StorageUnavailable("the index is closed")
+            self._queue.append(place)
+            place.leads = not self._busy
+            self._busy = True
+        if not place.leads:
+            self._wait(place)
+        if place.leads:
+            self._lead()
+        if waiting.error is not None:
+            raise waiting.error
+        assert waiting.result is not None, "a group ends with a result or an error for each"
+        return waiting.result
+
+    def close(self) -> None:
+        """Take nothing more and wait until what waits is committed."""
+        with self._idle:
+            self._closed = True
+            self._idle.wait_for(lambda: not self._busy, timeout=self._wait_limit_s)
+
+    def _wait(self, place: _Place) -> None:
+        if place.wake.acquire(timeout=self._wait_limit_s):
+            return
+        with self._mutex:
+            if place in self._queue and not place.leads:
+                self._queue.remove(place)
+                raise StorageUnavailable("the index is too busy; the wait for a commit is over")
+        place.wake.acquire()  # it is being committed right now
+
+    def _lead(self) -> None:
+        with self._mutex:
+            group = self._gather()
+        try:
+            commit_each(self._write, [place.waiting for place in group])
+        finally:
+            with self._mutex:
+                if self._queue:
+                    self._queue[0].leads = True
+                    self._queue[0].wake.release()
+                else:
+                    self._busy = False
+                    self._idle.notify_all()
+            for place in group:
+                if not place.leads:
+                    place.wake.release()
+
+    def _gather(self) -> list[_Place]:
+        """The next group, this leader first; an instance that is in it already waits for the next one."""
+        group: list[_Place] = []
+        later: list[_Place] = []
+        seen = set()
+        while self._queue and len(group) < self._group_limit:
+            place = self._queue.popleft()
+            if place.waiting.identity in seen:
+                later.append(place)
+            else:
+                seen.add(place.waiting.identity)
+                group.append(place)
+        self._queue.extendleft(reversed(later))
+        return group
+
+
+def commit_each(write: Callable[[Sequence[Waiting]], None], group: Sequence[Waiting]) -> None:
+    """Commit a group; when the database refuses it, each member alone, so that only the culprit fails."""
+    try:
+        write(group)
+        return
+    except StorageUnavailable as error:
+        _fail(group, error)
+    except Exception as error:
+        if len(group) == 1:
+            _fail(group, error)
+        else:
+            for waiting in group:
+                commit_each(write, [waiting])
+
+
+def _fail(group: Sequence[Waiting], error: Exception) -> None:
+    for waiting in group:
+        waiting.result = None
+        waiting.error = (
+            error if isinstance(error, StorageError) else StorageUnavailable("the index refuses this record")
+        )
+        waiting.error.__cause__ = error.__cause__ or error
