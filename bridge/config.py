@@ -120,7 +120,9 @@ class Http:
     header_bytes: int = 65536
     tls_certificate: str = ""
     tls_key: str = ""
-    metadata_cache_bytes: int = 64 << 20
+    metadata_cache_bytes: int = 64 << 20  # per process, finished metadata answers
+    search_cache_bytes: int = 16 << 20  # per process, search results as DICOM JSON
+    target_bytes: int = 16384  # of a request's path and query string; beyond it 414
     keep_alive_timeout_s: int = 75
     drain_timeout_s: int = 20
 

@@ -1,0 +1,76 @@
+"""`python -m dicomweb`: one process of the HTTP door on an inherited or own listening socket (DESIGN §7)."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import socket
+from pathlib import Path
+
+import uvicorn
+
+from bridge import logs
+from bridge.archive import open_archive
+from bridge.config import Settings, load
+from dicomweb.app import create_app
+from dicomweb.protocol import limited_protocol
+
+_LOG = logging.getLogger(__name__)
+
+
+def main() -> int:
+    """Serve until SIGTERM or SIGINT, then finish running answers within http.drain_timeout_s."""
+    parser = argparse.ArgumentParser(prog="python -m dicomweb")
+    parser.add_argument("--fd", type=int, help="listen on this inherited socket instead of http.host and http.port")
+    parser.add_argument("--config", type=Path, help="the configuration file")
+    arguments = parser.parse_args()
+    settings = load(arguments.config)
+    logs.set_up(settings)
+    archive = open_archive(settings)
+    try:
+        with _listening(settings, arguments.fd) as listening:
+            server = uvicorn.Server(uvicorn_config(create_app(archive, settings), settings))
+            server.run(sockets=[listening])
+    finally:
+        archive.close()
+    return 0
+
+
+def uvicorn_config(app: object, settings: Settings) -> uvicorn.Config:
+    """The server around the application: uvloop, httptools, limits, TLS where a certificate is set."""
+    http = settings.http
+    return uvicorn.Config(
+        app,  # type: ignore[arg-type]  # uvicorn has its own spelling of an ASGI application
+        loop="uvloop",
+        http=limited_protocol(http.header_bytes),
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=True,
+        proxy_headers=False,  # dicomweb/proxies.py does it, and keeps the port
+        limit_concurrency=http.connections,
+        backlog=http.connections,
+        timeout_keep_alive=http.keep_alive_timeout_s,
+        timeout_graceful_shutdown=http.drain_timeout_s,
+        ssl_certfile=http.tls_certificate or None,
+        ssl_keyfile=http.tls_key or None,
+    )
+
+
+def _listening(settings: Settings, descriptor: int | None) -> socket.socket:
+    if descriptor is not None:
+        listening = socket.socket(fileno=descriptor)
+    else:
+        family = socket.AF_INET6 if ":" in settings.http.host else socket.AF_INET
+        listening = socket.socket(family, socket.SOCK_STREAM)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((settings.http.host, settings.http.port))
+        listening.listen(settings.http.connections)
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # accepted sockets inherit it
+    return listening
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,91 @@
+"""create_app: routes, the door's shared parts, problem handlers; nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp
+
+from bridge.archive import Archive
+from bridge.config import Settings
+from dicomweb import ops, problem, qido, wado
+from dicomweb.deps import Door, open_door, service_root
+from dicomweb.edge import Edge
+from dicomweb.endpoint import Endpoint, Work
+
+_STUDY = "/studies/{study}"
+_SERIES = _STUDY + "/series/{series}"
+_INSTANCE = _SERIES + "/instances/{instance}"
+
+# PS3.18 Tables 10.4.1-1, 10.6.1-1: (route below the service root, work, action in the audit trail); the hottest first.
+ROUTES: tuple[tuple[str, Work, str], ...] = (
+    (_INSTANCE + "/frames/{frames}", wado.frames, "retrieve"),
+    (_INSTANCE, wado.instances, "retrieve"),
+    (_SERIES + "/metadata", wado.metadata, "retrieve metadata"),
+    *((route, qido.searcher(route), "search") for route in qido.RESOURCES),
+    (_INSTANCE + "/metadata", wado.metadata, "retrieve metadata"),
+    (_STUDY + "/metadata", wado.metadata, "retrieve metadata"),
+    (_STUDY, wado.instances, "retrieve"),
+    (_SERIES, wado.instances, "retrieve"),
+    (_INSTANCE + "/bulkdata/{path:path}", wado.bulk, "retrieve"),
+)
+# Beside the service root: (route, work, scope a caller needs; "" for none).
+OPERATIONS: tuple[tuple[str, Work, str], ...] = (
+    ("/health", ops.health, ""),
+    ("/ready", ops.ready, ""),
+    ("/metrics", ops.exposition, "read"),
+    ("/", ops.front_page, ""),
+)
+_METHODS = ["GET", "HEAD", "OPTIONS"]
+
+
+def create_app(archive: Archive, settings: Settings) -> ASGIApp:
+    """The ASGI application on an open archive; it does not close the archive."""
+    door = open_door(archive, settings)
+    app = FastAPI(
+        title="DICOMweb bridge",
+        routes=_routes(door, settings),
+        lifespan=_lifespan(door),
+        openapi_url=None,
+        redirect_slashes=False,
+    )
+    app.add_exception_handler(HTTPException, _framework_problem)
+    return Edge(app, settings)
+
+
+def _routes(door: Door, settings: Settings) -> list[BaseRoute]:
+    root = service_root(settings)
+    dicomweb = [
+        Route(root + path, Endpoint(door, path, work, action=action), methods=_METHODS) for path, work, action in ROUTES
+    ]
+    operations = [
+        Route(path, Endpoint(door, path, work, scope=scope), methods=_METHODS) for path, work, scope in OPERATIONS
+    ]
+    return [*dicomweb, *operations]
+
+
+def _lifespan(door: Door) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        yield
+        door.close()
+
+    return lifespan
+
+
+async def _framework_problem(_request: Request, error: Exception) -> Response:
+    """404 and 405 of the router in our own words."""
+    assert isinstance(error, HTTPException)
+    detail = "there is no such resource; see docs/dicomweb.md for all of them" if error.status_code == 404 else ""
+    return Response(
+        problem.body(error.status_code, detail or str(error.detail)),
+        error.status_code,
+        {**(error.headers or {}), "Cache-Control": "no-store"},
+        media_type=problem.CONTENT_TYPE.decode(),
+    )
