@@ -96,12 +96,8 @@ def _value(source: DataSetBytes, offset: int, size: int, width: int, media_type:
 
 
 def _joined(source: DataSetBytes, extents: Sequence[Extent]) -> Iterator[bytes]:
-    reader = ExtentReader(source, [extents])
-    try:
-        for chunks in reader:
-            yield from chunks
-    finally:
-        reader.close()
+    for chunks in ExtentReader(source, [extents]):
+        yield from chunks
 
 
 def _cut(extents: Sequence[Extent], start: int, end: int) -> list[Extent]:

@@ -123,7 +123,10 @@ class Cursor:
 
 
 class ExtentReader:
-    """Bytes of groups of extents, in the order given; neighbours share one read."""
+    """Bytes of groups of extents, in the order given; neighbours share one read.
+
+    The store is let go with the last byte, or when an iterator is closed before its end.
+    """
 
     def __init__(self, source: DataSetBytes, groups: Sequence[Sequence[Extent]]) -> None:
         self._source = source
@@ -137,8 +140,8 @@ class ExtentReader:
         Taking from one raises Unavailable when the object is shorter than the extents say.
         """
         ends = iter(_run_ends([extent for group in self._groups for extent in group], self._source.gap_bytes))
-        for group in self._groups:
-            yield self._bytes(group, [next(ends) for _ in group])
+        for number, group in enumerate(self._groups, 1):
+            yield self._bytes(group, [next(ends) for _ in group], is_last=number == len(self._groups))
 
     def close(self) -> None:
         """Let go of the store."""
@@ -146,9 +149,15 @@ class ExtentReader:
             self._cursor.close()
             self._cursor = None
 
-    def _bytes(self, group: Sequence[Extent], ends: Sequence[int]) -> Iterator[bytes]:
-        for (offset, length), end in zip(group, ends, strict=True):
-            yield from self._at(offset, end).take(length)
+    def _bytes(self, group: Sequence[Extent], ends: Sequence[int], *, is_last: bool) -> Iterator[bytes]:
+        keep = False
+        try:
+            for (offset, length), end in zip(group, ends, strict=True):
+                yield from self._at(offset, end).take(length)
+            keep = not is_last
+        finally:
+            if not keep:  # done, failed, or closed by a client that left
+                self.close()
 
     def _at(self, offset: int, end: int) -> Cursor:
         cursor = self._cursor

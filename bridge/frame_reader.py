@@ -41,12 +41,8 @@ def check_numbers(table: FrameTable, numbers: Sequence[int]) -> None:
 def codestreams(table: FrameTable, numbers: Sequence[int], source: DataSetBytes) -> Iterator[FrameBytes]:
     """Encapsulated frames, all fragments of a frame joined, without item headers (DICOM.md W12)."""
     groups = [table.frames[number - 1] for number in numbers]
-    reader = ExtentReader(source, groups)
-    try:
-        for number, group, chunks in zip(numbers, groups, reader, strict=True):
-            yield FrameBytes(number, sum(length for _, length in group), chunks)
-    finally:
-        reader.close()
+    for number, group, chunks in zip(numbers, groups, ExtentReader(source, groups), strict=True):
+        yield FrameBytes(number, sum(length for _, length in group), chunks)
 
 
 def native_frames(table: FrameTable, numbers: Sequence[int], source: DataSetBytes) -> Iterator[FrameBytes]:
@@ -67,16 +63,12 @@ def _native_frames(
     source: DataSetBytes,
     value_offset: int,
 ) -> Iterator[FrameBytes]:
-    reader = ExtentReader(source, groups)
     size = (bits + 7) // 8
-    try:
-        for number, group, chunks in zip(numbers, groups, reader, strict=True):
-            if width > 1 or bits % 8:
-                skipped_bits = (number - 1) * bits - (group[0][0] - value_offset) * 8
-                chunks = _repacked(chunks, width, skipped_bits, bits)
-            yield FrameBytes(number, size, chunks)
-    finally:
-        reader.close()
+    for number, group, chunks in zip(numbers, groups, ExtentReader(source, groups), strict=True):
+        if width > 1 or bits % 8:
+            skipped_bits = (number - 1) * bits - (group[0][0] - value_offset) * 8
+            chunks = _repacked(chunks, width, skipped_bits, bits)
+        yield FrameBytes(number, size, chunks)
 
 
 def _extent(table: FrameTable, number: int, bits: int, width: int) -> Extent:

@@ -212,12 +212,8 @@ def _drained(planned: list[Segment]) -> Iterator[Segment]:
 
 
 def _copied(source: DataSetBytes, reference: Reference) -> Iterator[bytes]:
-    reader = ExtentReader(source, [[(reference.offset, reference.length)]])
-    try:
-        for chunks in reader:
-            yield from swapped(chunks, reference.width)
-    finally:
-        reader.close()
+    for chunks in ExtentReader(source, [[(reference.offset, reference.length)]]):
+        yield from swapped(chunks, reference.width)
 
 
 def _size(segment: Segment) -> int:
