@@ -72,7 +72,9 @@ class Contents:
         return multiframe_template(self.frames).fill(who, series=series, instance=instance)
 
 
-def fill(servers: dict[str, Target], contents: Contents) -> dict[str, list[float]]:
+def fill(
+    servers: dict[str, Target], contents: Contents, *, stable_age_s: float = STABLE_AGE_S
+) -> dict[str, list[float]]:
     """Send what each server lacks, wait until they rest; returns tiny objects/s of each batch."""
     template = tiny_template()
     rates: dict[str, list[float]] = {name: [] for name in servers}
@@ -97,7 +99,7 @@ def fill(servers: dict[str, Target], contents: Contents) -> dict[str, list[float
             _send(target, [contents.multiframe_file()], 1)
             filled = True
     if filled:
-        rest(servers)
+        rest(servers, stable_age_s=stable_age_s)
         print("at rest", flush=True)
     return rates
 
