@@ -24,9 +24,9 @@ NO_VALUE = b"}"
 UTF_8 = b',"Value":["ISO_IR 192"]}'  # all text in DICOM JSON is UTF-8 (PS3.18 §F.2.2)
 BULK_BASE = b"\0"  # stands for the place of the instance's bulk data; no JSON text can hold this byte
 
-_PLAIN = re.compile(rb"[ !#-\[\]-~]*").fullmatch  # printable ASCII without quote and backslash
-_NUMBER = rb"-?(?:0|[1-9][0-9]{0,15})(?:\.[0-9]+)?(?:[eE][-+]?[0-9]{1,2})?"
-_NUMBERS = re.compile(_NUMBER + rb"(?:\\" + _NUMBER + rb")*").fullmatch
+# Deleting these leaves nothing of a value that can stand between quotes as it is, or be a list of plain numbers.
+_PLAIN = bytes(code for code in range(0x20, 0x7F) if code not in b'"\\')
+_DIGITS = b"0123456789.-\\"
 _LOOSE_NUMBER = re.compile(r"([-+]?)0*([0-9]*)(?:\.([0-9]*))?(?:[eE]([-+]?[0-9]{1,2}))?").fullmatch
 _NAME_GROUPS = ("Alphabetic", "Ideographic", "Phonetic")  # PS3.18 Table F.2.3-1
 
@@ -73,7 +73,7 @@ def swap_words(value: bytes, vr: str) -> bytes:
 def _code(value: bytes, text: TextDecoder) -> bytes | None:
     """AE, AS, CS, DA, DT, TM, UI: padding has no meaning on either side (PS3.5 §6.2)."""
     value = value.strip(b" \0")
-    if _PLAIN(value):
+    if not value.translate(None, _PLAIN):
         return b',"Value":["' + value + b'"]}' if value else NO_VALUE
     return _values([part.strip(" \0") for part in text.decode(value, "CS").split("\\")])
 
@@ -81,7 +81,7 @@ def _code(value: bytes, text: TextDecoder) -> bytes | None:
 def _string(value: bytes, text: TextDecoder) -> bytes | None:
     """LO, SH, UC: trailing padding has no meaning."""
     value = value.rstrip(b" \0")
-    if _PLAIN(value):
+    if not value.translate(None, _PLAIN):
         return b',"Value":["' + value + b'"]}' if value else NO_VALUE
     return _values([part.rstrip(" \0") for part in text.decode(value, "LO").split("\\")])
 
@@ -94,7 +94,7 @@ def _text(value: bytes, text: TextDecoder) -> bytes | None:
 def _name(value: bytes, text: TextDecoder) -> bytes | None:
     """PN: component groups, split after decoding (PS3.18 §F.2.3)."""
     value = value.rstrip(b" \0")
-    if _PLAIN(value) and b"=" not in value:
+    if not value.translate(None, _PLAIN) and 0x3D not in value:
         return b',"Value":[{"Alphabetic":"' + value + b'"}]}' if value else NO_VALUE
     names: list[dict[str, str] | None] = []
     for name in text.decode(value, "PN").split("\\"):
@@ -106,12 +106,23 @@ def _name(value: bytes, text: TextDecoder) -> bytes | None:
 def _decimal(value: bytes, text: TextDecoder) -> bytes | None:
     """DS, IS: the digits as sent when they are a JSON number, else made one, else a string (PS3.18 §F.2.5)."""
     value = value.strip(b" \0")
-    if _NUMBERS(value):
-        return b',"Value":[' + value.replace(b"\\", b",") + b"]}"
+    if value and not value.translate(None, _DIGITS):
+        numbers = b"[" + value.replace(b"\\", b",") + b"]"
+        if _is_json(numbers):
+            return b',"Value":' + numbers + b"}"
     parts = [part.strip(" \0") for part in text.decode(value, "DS").split("\\")]
     if not any(parts):
         return NO_VALUE
     return b',"Value":[' + b",".join([_number(part) for part in parts]) + b"]}"
+
+
+def _is_json(numbers: bytes) -> bool:
+    """Do digits, points, signs and commas make a JSON array of numbers that a double can hold?"""
+    try:
+        orjson.loads(numbers)
+    except orjson.JSONDecodeError:
+        return False
+    return True
 
 
 def _number(part: str) -> bytes:

@@ -20,6 +20,7 @@ from bridge.syntax import (
     ENCAPSULATED_DOCUMENT_TAG,
     EXPLICIT_LITTLE,
     IMPLICIT_LITTLE,
+    REMEMBERED_BYTES,
     UNDEFINED,
     Entry,
     Syntax,
@@ -125,7 +126,8 @@ class Scanner:
 
     def _plain_elements(self, level: Level) -> None:
         """Write elements as long as tag, VR and a short value inside the window are all it takes."""
-        window, entries, learn = self._window, level.syntax.entries, level.syntax.learn
+        window, entries = self._window, level.syntax.entries
+        learn, remember = level.syntax.learn, level.syntax.remember
         unpack_header, unpack_length = level.syntax.unpack_header, level.syntax.unpack_length
         text, watch, raws, last, limit = level.text, level.watch, level.raws, level.last, self._quick_bytes
         append = _drop if self._cut else level.out.append
@@ -136,7 +138,7 @@ class Scanner:
         while at <= stop:
             head, length = unpack_header(window, at)
             entry = entries.get(head) or learn(head)
-            tag, long, prefix, empty, write, _ = entry
+            tag, long, prefix, empty, write, _, seen = entry
             if write is None:
                 break
             start = at + 8
@@ -148,10 +150,15 @@ class Scanner:
                 break
             if length:
                 value = window[start:after]
-                written = write(value, text)
-                if written is None:
-                    break
-                append(prefix + written)
+                piece = seen.get(value)
+                if piece is None:
+                    written = write(value, text)
+                    if written is None:
+                        break
+                    piece = prefix + written
+                    if length <= REMEMBERED_BYTES:
+                        remember(entry, value, piece)
+                append(piece)
                 if tag in watch:
                     raws[tag] = value
             else:

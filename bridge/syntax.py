@@ -5,8 +5,9 @@ from __future__ import annotations
 import struct
 from typing import Final, NamedTuple
 
+from bridge.charset import ESCAPE
 from bridge.dicomjson import NO_VALUE, Writer, key_prefix, skip, writers
-from bridge.dictionary import BINARY, KNOWN, LONG_HEADER, vr_of
+from bridge.dictionary import BINARY, KNOWN, LONG_HEADER, NUMERIC, vr_of
 
 IMPLICIT_LITTLE_UIDS = frozenset(
     {
@@ -26,7 +27,9 @@ DEFLATED_UIDS = frozenset(
 UNDEFINED: Final = 0xFFFFFFFF
 CHARSET_TAG: Final = 0x00080005
 ENCAPSULATED_DOCUMENT_TAG: Final = 0x00420011  # always by reference: a document has a media type
-_CACHE_LIMIT = 20_000  # headers remembered per syntax; private tags of strangers must not fill the memory
+REMEMBERED_BYTES: Final = 64  # values up to this size are remembered with their JSON
+_VALUES_PER_TAG = 64
+_CACHE_LIMIT = 20_000  # headers, and values, remembered per syntax; strangers' private tags must not fill the memory
 
 
 class Entry(NamedTuple):
@@ -38,6 +41,7 @@ class Entry(NamedTuple):
     empty: bytes  # JSON of the element without a value
     write: Writer | None
     vr: str
+    seen: dict[bytes, bytes]  # value -> JSON of the whole element: most elements of a series repeat
 
 
 class Syntax:
@@ -48,6 +52,7 @@ class Syntax:
         self.explicit = explicit
         self.big_endian = big_endian
         self.entries: dict[bytes, Entry] = {}
+        self._remembered = 0  # values since the entries were last cleared, at most
         self.writers = writers(big_endian=big_endian)
         self.unpack_header = struct.Struct(order + ("6sH" if explicit else "4sI")).unpack_from  # first 8 bytes
         self.unpack_length = struct.Struct(order + "I").unpack_from
@@ -63,18 +68,31 @@ class Syntax:
             known = vr_of(tag)  # an attribute passed on by a system that did not know it (PS3.5 §6.2.2)
             vr = known if known in KNOWN and known not in BINARY and known != "SQ" else "UN"
         if element == 0 and group > 2:
-            entry = Entry(tag, long, b"", b"", skip, vr)  # group length
+            entry = Entry(tag, long, b"", b"", skip, vr, {})  # group length
         else:
             prefix = key_prefix(tag, vr if vr in KNOWN else "UN")
-            entry = Entry(tag, long, prefix, prefix + NO_VALUE, self._writer(tag, vr), vr)
+            entry = Entry(tag, long, prefix, prefix + NO_VALUE, self._writer(tag, vr), vr, {})
         if len(self.entries) > _CACHE_LIMIT:
             self.entries.clear()
         self.entries[head] = entry
         return entry
 
+    def remember(self, entry: Entry, value: bytes, piece: bytes) -> None:
+        """Keep the JSON of an element, unless it depends on a character set."""
+        if (value.isascii() and ESCAPE not in value) or entry.vr in NUMERIC or entry.vr in BINARY:
+            if len(entry.seen) >= _VALUES_PER_TAG:
+                entry.seen.clear()
+            entry.seen[value] = piece
+            self._remembered += 1
+            if self._remembered > _CACHE_LIMIT:
+                self.entries.clear()
+                self._remembered = 0
+
     def _writer(self, tag: int, vr: str) -> Writer | None:
         """None for what the scanner must look at: structure, groups 0000 and 0002, character set, bulk by nature."""
         if tag >> 16 in (0x0000, 0x0002, 0x7FE0, 0xFFFE) or tag in (CHARSET_TAG, ENCAPSULATED_DOCUMENT_TAG):
+            return None
+        if vr == "UN" and vr_of(tag) == "SQ":
             return None
         return self.writers.get(vr)
 
