@@ -39,3 +39,7 @@ class InvalidKey(StorageError):
 
 class InvalidQuery(StorageError):
     """A match value that its VR does not allow (a bad date, a wildcard in a UID)."""
+
+
+class InvalidMeta(StorageError):
+    """Tags, user metadata or a lock date that some store would refuse (LIFECYCLE 2.4); refused alike on all of them."""

@@ -1,7 +1,7 @@
 """Retention: how long an instance must be kept, as far as the instance itself can tell (LIFECYCLE §2.1).
 
-Nearly every law starts its clock at the patient's *last* visit. At ingest only this study is known, so the term computed
-here is the least the law asks; it may be extended later and is never shortened. What is unknown counts as the longer case.
+Nearly every law starts its clock at the patient's *last* visit. At ingest only this study is known, so the term
+computed here is the least the law asks; it may be extended later, never shortened. What is unknown counts as longer.
 None of it is legal advice: the periods are presets with a version, chosen by `retention.policy`.
 """
 

@@ -1,6 +1,6 @@
 """Facts, rules and policies of retention (LIFECYCLE §2.1, §2.2). Pure.
 
-Dates are counted in the site's time zone; a term ends at local midnight, kept as a UTC instant. A year after 29 February
+Dates are counted in the site's zone; a term ends at local midnight, kept as a UTC instant. A year after 29 February
 ends on 1 March where there is no 29 February, so that no term is ever a day short.
 """
 

@@ -1,4 +1,4 @@
-"""United States: federal periods for Medicare hospitals and mammograms only; states ask 5 to 10 years, minors longer."""
+"""United States: federal periods for Medicare hospitals and mammograms; states ask 5 to 10 years, minors longer."""
 
 from bridge.retention.base import Policy, Rule
 

@@ -24,7 +24,7 @@ class ObjectInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectMeta:
-    """What travels with an object in the same request (LIFECYCLE 2.5). No patient data, ASCII only, within S3's limits."""
+    """What travels with an object in the same request. No patient data, ASCII only, within the limits of meta.py."""
 
     tags: Mapping[str, str] = field(default_factory=dict)  # mutable later; at most 10
     user: Mapping[str, str] = field(default_factory=dict)  # immutable; at most 1.5 KB
@@ -38,7 +38,8 @@ class ObjectStore(Protocol):
     def put(self, key: str, payload: Payload, *, meta: ObjectMeta) -> ObjectInfo:
         """Take `payload` as `key` with its `meta`; durable on return; all or nothing; ObjectExists if taken.
 
-        A put that raised may be repeated with the same payload under another key. Raises StorageFull, StorageUnavailable.
+        A put that raised may be repeated with the same payload under another key. InvalidKey and InvalidMeta name what
+        some store would refuse. Raises StorageFull, StorageUnavailable.
         """
         ...
 
@@ -60,7 +61,10 @@ class ObjectStore(Protocol):
         ...
 
     def delete(self, key: str, *, version_id: str | None = None) -> None:
-        """Remove `key` for good (that version, on versioned stores). An absent key is no error. ObjectHeld if locked."""
+        """Remove `key` for good (that version, on versioned stores); an absent key is no error; ObjectHeld if locked.
+
+        Without a version id, on a versioned store, every version of the key goes.
+        """
         ...
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from storage.errors import StorageFull
+from storage.errors import StorageFull, StorageUnavailable
 
 _CHUNK = 1 << 20
 
@@ -25,7 +25,7 @@ _CHUNK = 1 << 20
 class Payload:
     """A finished object: `header` (preamble and file meta) followed by `body` (the data set, as received).
 
-    Exactly one of `body` and `path` holds the bytes: `body` the data set in memory, `path` a file with header and data set.
+    Exactly one of `body` and `path` holds the bytes: `body` the data set in memory, `path` a file with both.
     """
 
     header: bytes
@@ -40,17 +40,28 @@ class Payload:
         """Where the data set starts in the object."""
         return len(self.header)
 
-    def chunks(self, chunk_bytes: int = _CHUNK) -> Iterator[bytes | memoryview]:
-        """The object's bytes in order; may be called again after a failed put."""
-        if self.path is not None:
-            with self.path.open("rb") as file:
-                while chunk := file.read(chunk_bytes):
-                    yield chunk
+    def chunks(
+        self, chunk_bytes: int = _CHUNK, start: int = 0, length: int | None = None
+    ) -> Iterator[bytes | memoryview]:
+        """The object's bytes in order, or a part of them; may be called again after a failed put.
+
+        Those in memory are views, not copies. Raises StorageUnavailable when the temporary file cannot be read.
+        """
+        end = self.size_bytes if length is None else min(start + length, self.size_bytes)
+        if self.path is None:
+            for part, at in ((self.header, 0), (self.body or b"", len(self.header))):
+                view = memoryview(part)[max(0, start - at) : max(0, end - at)]
+                for first in range(0, len(view), chunk_bytes):
+                    yield view[first : first + chunk_bytes]
             return
-        yield self.header
-        view = memoryview(self.body or b"")
-        for start in range(0, len(view), chunk_bytes):
-            yield view[start : start + chunk_bytes]
+        try:
+            with self.path.open("rb", buffering=0) as file:
+                file.seek(start)
+                while start < end and (chunk := file.read(min(chunk_bytes, end - start))):
+                    start += len(chunk)
+                    yield chunk
+        except OSError as error:
+            raise StorageUnavailable(f"the temporary file cannot be read: {error.strerror}") from error
 
     @contextmanager
     def data_set(self, offset: int | None = None) -> Iterator[memoryview]:

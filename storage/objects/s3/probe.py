@@ -1,0 +1,130 @@
+"""What a store really does, found out by doing it (LIFECYCLE §2.6): some accept a lock and then delete the object."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+
+from storage.errors import ObjectExists, ObjectHeld, StorageError
+from storage.objects.base import ObjectInfo, ObjectMeta
+from storage.objects.payload import Payload
+from storage.objects.s3.store import S3Store
+from storage.objects.s3.wire import server_time
+
+VERIFIED, NOT_ENFORCED, ABSENT = "verified", "accepts but does not enforce", "absent"
+_LOCK_FOR = timedelta(seconds=60)
+_BODY = b"capability probe"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    """One row each in `doctor`. `worm`, `legal_hold`: verified | accepts but does not enforce | absent."""
+
+    server: str  # as it names itself
+    clock_skew_s: float  # the store's clock minus ours; its Date has whole seconds
+    versioning: bool
+    worm: str
+    legal_hold: str
+    tags: bool
+    user_metadata: bool
+    conditional_put: bool  # If-None-Match: * is honoured
+    lifecycle: bool  # the call exists; expiry itself is never tried
+
+
+def probe(store: S3Store) -> Capabilities:
+    """Put, tag, lock, hold and try to delete objects below `probe/`. Raises StorageUnavailable without an answer.
+
+    A scratch object that the store refuses to delete at the end is free one minute later and stays as an orphan.
+    """
+    answer = store.wire.request("GET", query={"location": ""})
+    theirs, ours = server_time(answer), store.now()
+    skew = theirs - ours.replace(microsecond=0) if theirs else timedelta(0)
+    tags, user = _carries(store)
+    return Capabilities(
+        server=answer.headers.get("Server", ""),
+        clock_skew_s=skew.total_seconds(),
+        versioning=store.is_versioned(),
+        worm=_refuses_delete(store, ObjectMeta(retain_until=ours + max(skew, timedelta(0)) + _LOCK_FOR), _unlock),
+        legal_hold=_refuses_delete(store, ObjectMeta(legal_hold=True), _release),
+        tags=tags,
+        user_metadata=user,
+        conditional_put=_is_conditional(store),
+        lifecycle=_has_lifecycle(store),
+    )
+
+
+def _carries(store: S3Store) -> tuple[bool, bool]:
+    meta = ObjectMeta(tags={"probe": "1"}, user={"probe": "1"})
+    try:
+        info = _put(store, meta)
+        found = store.meta(info.key, version_id=info.version_id)
+        store.delete(info.key, version_id=info.version_id)
+    except StorageError:
+        return False, False
+    return found.tags == meta.tags, found.user == meta.user
+
+
+def _refuses_delete(store: S3Store, meta: ObjectMeta, free: Callable[[S3Store, ObjectInfo], None]) -> str:
+    """Whether deleting exactly that version is refused; a delete without a version proves nothing."""
+    try:
+        info = _put(store, meta)
+    except StorageError:
+        return ABSENT
+    try:
+        found = store.meta(info.key, version_id=info.version_id)
+        if (found.retain_until is None) != (meta.retain_until is None) or found.legal_hold != meta.legal_hold:
+            return ABSENT
+        store.delete(info.key, version_id=info.version_id)
+    except ObjectHeld:
+        return VERIFIED
+    except StorageError:
+        return ABSENT
+    else:
+        return NOT_ENFORCED
+    finally:
+        with suppress(StorageError):
+            free(store, info)
+
+
+def _unlock(store: S3Store, info: ObjectInfo) -> None:
+    """Governance mode lets an administrator delete; elsewhere the lock runs out by itself."""
+    query = {"versionId": info.version_id} if info.version_id else {}
+    store.wire.request("DELETE", info.key, query=query, headers={"x-amz-bypass-governance-retention": "true"})
+
+
+def _release(store: S3Store, info: ObjectInfo) -> None:
+    store.set_legal_hold(info.key, False, version_id=info.version_id)
+    store.delete(info.key, version_id=info.version_id)
+
+
+def _is_conditional(store: S3Store) -> bool:
+    key = f"probe/{secrets.token_hex(8)}"
+    try:
+        _put(store, ObjectMeta(), key)
+        try:
+            _put(store, ObjectMeta(), key)
+        except ObjectExists:
+            return True
+        finally:
+            store.delete(key)
+    except StorageError:
+        return False
+    return False
+
+
+def _has_lifecycle(store: S3Store) -> bool:
+    try:
+        store.wire.request("GET", query={"lifecycle": ""})
+    except StorageError as error:
+        return getattr(error, "code", "") == "NoSuchLifecycleConfiguration"
+    return True
+
+
+def _put(store: S3Store, meta: ObjectMeta, key: str = "") -> ObjectInfo:
+    digest = hashlib.sha256(_BODY).hexdigest()
+    payload = Payload(header=b"", body=_BODY, path=None, size_bytes=len(_BODY), sha256=digest, data_set_sha256=digest)
+    return store.put(key or f"probe/{secrets.token_hex(8)}", payload, meta=meta)
