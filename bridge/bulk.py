@@ -6,8 +6,6 @@ import struct
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-import orjson
-
 from bridge.dictionary import WORD_BYTES
 from bridge.errors import NotAcceptable
 from bridge.extents import Cursor, DataSetBytes, Extent, ExtentReader
@@ -15,8 +13,6 @@ from bridge.frames import BulkElement, FrameTable
 from bridge.syntaxes import OCTETS
 from bridge.words import swapped
 
-ENCAPSULATED_DOCUMENT = "00420011"
-_DOCUMENT_LENGTH = "00420015"  # PS3.3 §C.24.2
 _ITEM = b"\xfe\xff\x00\xe0"
 
 
@@ -35,10 +31,10 @@ class Bulk:
         return self.read(0, None)
 
 
-def stored_value(element: BulkElement, length: int, source: DataSetBytes) -> Bulk:
-    """A value as it lies in the data set, cut to `length`, words little endian."""
+def stored_value(element: BulkElement, source: DataSetBytes) -> Bulk:
+    """A value as it lies in the data set, words little endian; a document's pad byte is not in the bulk table (W8)."""
     width = WORD_BYTES.get(element.vr, 1) if element.big_endian else 1
-    return _value(source, element.offset, length, width, element.media_type)
+    return _value(source, element.offset, element.length, width, element.media_type)
 
 
 def native_value(table: FrameTable, source: DataSetBytes) -> Bulk:
@@ -72,14 +68,6 @@ def fragment_extents(source: DataSetBytes, element: BulkElement) -> list[Extent]
     if not found:
         raise NotAcceptable("the encapsulated value is broken")
     return found[1:]
-
-
-def document_length(metadata: bytes, stored_length: int) -> int:
-    """The length of an encapsulated document without its pad byte, where the data set tells it."""
-    document = orjson.loads(metadata)
-    attributes = document[0] if isinstance(document, list) else document
-    told = attributes.get(_DOCUMENT_LENGTH, {}).get("Value", [None])[0]
-    return told if isinstance(told, int) and stored_length - 1 <= told <= stored_length else stored_length
 
 
 def _value(source: DataSetBytes, offset: int, size: int, width: int, media_type: str) -> Bulk:

@@ -12,15 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import chain
 
 from bridge.archive import Archive
-from bridge.bulk import (
-    ENCAPSULATED_DOCUMENT,
-    Bulk,
-    document_length,
-    fragment_extents,
-    native_value,
-    stored_stream,
-    stored_value,
-)
+from bridge.bulk import Bulk, fragment_extents, native_value, stored_stream, stored_value
 from bridge.bundle import Bundle
 from bridge.errors import Gone, NotAcceptable, NotFound, Unavailable
 from bridge.extents import DataSetBytes, Inflated, Plain
@@ -164,10 +156,7 @@ class Retrieve:
             raise NotFound("the instance has no such bulk data")
         if element.encapsulated:
             return stored_stream(fragment_extents(source, element), source, element.media_type)
-        length = element.length
-        if element.path == ENCAPSULATED_DOCUMENT and element.media_type != OCTETS:
-            length = document_length(self._metadata_object(record), element.length)
-        return stored_value(element, length, source)
+        return stored_value(element, source)
 
     def metadata(self, ref: ResourceRef, base: bytes) -> Metadata:
         """The DICOM JSON of everything at and below `ref`; `base` takes the place of the service's URL in its links.
@@ -196,13 +185,6 @@ class Retrieve:
         size = len(numbers) * (decoded_frame_bits(table.description) + 7) // 8
         frames = self._decoded(record, table, numbers, source)
         return Bulk(OCTETS, size, lambda _start, _length: chain.from_iterable(part.chunks for part in frames), False)
-
-    def _metadata_object(self, record: InstanceRecord) -> bytes:
-        packed = record.metadata_json
-        if packed is not None:
-            return zlib.decompress(packed)
-        rows = self._archive.index.metadata(record.ref)
-        return b"".join(json_array(rows, self._bundles(rows), b""))
 
     def _bundles(self, rows: Sequence[MetadataRow]) -> dict[str, Bundle]:
         """The bundles these rows need, opened; by series."""
@@ -296,7 +278,11 @@ def _check_decodable(stored: TransferSyntax | None, stored_uid: str, requested: 
 
 
 def _frame_table(record: InstanceRecord) -> FrameTable | None:
-    return unpack(record.frame_table) if record.frame_table is not None else None
+    if record.frame_table is None:
+        return None
+    table = unpack(record.frame_table)
+    stored = lookup(record.transfer_syntax_uid)
+    return replace(table, big_endian=True) if stored is not None and stored.big_endian_pixels else table
 
 
 def _parts(frames: Iterator[FrameBytes], transfer_syntax_uid: str, media_type: str) -> Iterator[FramePart]:

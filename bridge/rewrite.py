@@ -40,6 +40,7 @@ class Encoding:
 
     explicit: bool
     big_endian: bool = False
+    big_endian_pixels: bool = False  # words of pixel data alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +227,9 @@ class Walker:
         group_length = tag & 0xFFFF == 0 and tag >> 16 > 2  # PS3.5 §7.2, retired; no longer true after a rewrite
         if group_length or (self._pixels and self._pixels.dropped(tag, nested=nested)):
             return
-        width = WORD_BYTES.get(vr, 1) if level.encoding.big_endian else 1
+        encoding = level.encoding
+        swapped = encoding.big_endian or (encoding.big_endian_pixels and tag == PIXEL_DATA)
+        width = WORD_BYTES.get(vr, 1) if swapped else 1
         if length > LITERAL_BYTES:
             yield self._head(tag, vr, length)
             yield Reference(value, length, width)

@@ -17,6 +17,7 @@ EXPLICIT_VR_BIG_ENDIAN = "1.2.840.10008.1.2.2"
 ENCAPSULATED_UNCOMPRESSED = "1.2.840.10008.1.2.1.98"
 RLE_LOSSLESS = "1.2.840.10008.1.2.5"
 DEFLATED_IMAGE_FRAME = "1.2.840.10008.1.2.8.1"
+GE_IMPLICIT_VR_BIG_ENDIAN_PIXELS = "1.2.840.113619.5.2"
 _JPEG = "1.2.840.10008.1.2.4."
 
 
@@ -32,6 +33,7 @@ class TransferSyntax:
     name: str
     explicit: bool = True
     big_endian: bool = False
+    big_endian_pixels: bool = False  # only the words of pixel data are big endian
     deflated: bool = False  # the whole data set (PS3.5 A.5)
     encapsulated: bool = False  # pixel data in fragments (PS3.5 A.4)
     lossy: bool = False
@@ -89,6 +91,14 @@ _ROWS = (
     TransferSyntax(uid=DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN, name="Deflated Explicit VR Little Endian", deflated=True),
     TransferSyntax(uid=EXPLICIT_VR_BIG_ENDIAN, name="Explicit VR Big Endian", big_endian=True, retired=True),
     _compressed(ENCAPSULATED_UNCOMPRESSED, "Encapsulated Uncompressed Explicit VR Little Endian", OCTETS),
+    # private, but in every archive that is old enough
+    TransferSyntax(
+        uid=GE_IMPLICIT_VR_BIG_ENDIAN_PIXELS,
+        name="GE Private Implicit VR Big Endian",
+        explicit=False,
+        big_endian_pixels=True,
+        retired=True,
+    ),
     # PS3.5 A.4.1, JPEG (ISO 10918-1)
     _compressed(_JPEG + "50", "JPEG Baseline (Process 1)", "image/jpeg", lossy=True),
     _compressed(_JPEG + "51", "JPEG Extended (Process 2 and 4)", "image/jpeg", lossy=True),

@@ -73,7 +73,7 @@ def convert(
         return Converted(None, source.read(0, None))
     walker = Walker(
         source,
-        Encoding(stored.explicit, stored.big_endian),
+        Encoding(stored.explicit, stored.big_endian, stored.big_endian_pixels),
         Encoding(target_uid == EXPLICIT_VR_LITTLE_ENDIAN),
         Decoding(source, stored, frame_table, pixels) if stored.encapsulated else None,
         pixel_representation=frame_table.description.pixel_representation if frame_table else 0,
