@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-import click
 import pytest
 import typer.main
 
@@ -20,13 +19,14 @@ TALLY = Tally(studies=1, series=1, instances=1, size_bytes=1, conflicts=0, waiti
 FROM_THE_LIBRARY = ("python_", "process_")
 
 
-def verbs(command: click.Command, words: tuple[str, ...] = ()) -> Iterator[str]:
+def verbs(command: object, words: tuple[str, ...] = ("dicom-bridge",)) -> Iterator[str]:
     """`dicom-bridge keys add`, …: every command that does something."""
-    if isinstance(command, click.Group):
-        for name, below in command.commands.items():
-            yield from verbs(below, (*words, name))
+    below: Mapping[str, object] | None = getattr(command, "commands", None)  # a group has them
+    if below is None:
+        yield " ".join(words)
     else:
-        yield " ".join(("dicom-bridge", *words))
+        for name, verb in below.items():
+            yield from verbs(verb, (*words, name))
 
 
 VERBS = sorted(verbs(typer.main.get_command(app)))
