@@ -8,6 +8,7 @@ a second column `<column>_key` with what it is compared by.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -61,7 +62,7 @@ def _key_column(name: str, vr: str) -> Column[object]:
     return Column(name, Words)
 
 
-def _required(name: str, kind: TypeEngine[object] = Words) -> Column[object]:
+def _required(name: str, kind: TypeEngine[Any] | type[TypeEngine[Any]] = Words) -> Column[object]:
     return Column(name, kind, nullable=False)
 
 

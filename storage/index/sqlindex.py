@@ -9,8 +9,10 @@ from storage.index import reads
 from storage.index.base import Bundle, MetadataRow, Tally
 from storage.index.database import Database
 from storage.index.group import Waiting, commit_group
+from storage.index.search import Search
 from storage.index.values import microseconds
 from storage.index.writer import GroupWriter
+from storage.query import Page, Query
 from storage.records import Committed, Event, InstanceRecord, Origin, ResourceRef
 
 
@@ -33,6 +35,7 @@ class SqlIndex:
         self._database = database
         self._commit_window_s = commit_window_s
         self._now = now
+        self._search = Search(database)
         self._writer = GroupWriter(self._write_group, group_limit=group_limit, wait_limit_s=wait_limit_s)
 
     def commit(self, record: InstanceRecord, origin: Origin, *, put_at: datetime, duplicates: str) -> Committed:
@@ -63,6 +66,10 @@ class SqlIndex:
     def was_removed(self, ref: ResourceRef) -> bool:
         """True when the resource existed and was deleted."""
         return self._database.read(lambda session: reads.was_removed(session, ref), snapshot=True)
+
+    def search(self, query: Query) -> Page:
+        """One page of results."""
+        return self._search.page(query)
 
     def events(self, *, after: int, limit: int) -> Sequence[Event]:
         """The change feed."""

@@ -1,0 +1,274 @@
+"""One page of a search, in the order of DICOM.md Q17, and the exact number of results left after it.
+
+Two ways to an answer. Where an index names few candidates, those are read and sorted. Where a search finds much, studies are
+read in the order of the answer (newest first) until the page is full. Which one is decided by fetching at most a bounded
+number of candidates. Totals come from counters, from what was read, or from a count that is kept until a change.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Select, bindparam, func, select
+from sqlalchemy.sql.expression import FromClause
+
+from storage.attributes import ATTRIBUTES
+from storage.errors import InvalidQuery
+from storage.index.database import Database, Session
+from storage.index.matching import DEPTH, TABLES, Candidates, Condition, Matching
+from storage.index.schema import instance, series, site, study
+from storage.index.sql import Among, at
+from storage.query import Found, Page, Query
+from storage.records import Level, ResourceRef
+
+FEW = {Level.STUDY: (500, 5000), Level.SERIES: (50, 200), Level.INSTANCE: (10, 20)}  # candidates worth sorting
+COUNTS_KEPT = 4096
+_ORDER: dict[Level, tuple[Any, ...]] = {
+    Level.STUDY: (study.c.moment.desc(), study.c.study_instance_uid),
+    Level.SERIES: (series.c.series_number_key, series.c.series_instance_uid),
+    Level.INSTANCE: (instance.c.instance_number_key, instance.c.sop_instance_uid),
+}
+_ORDER_INDEX = {Level.STUDY: "study_by_moment", Level.SERIES: "series_in_order", Level.INSTANCE: "instance_in_order"}
+_ABOVE = {level: [one for one in Level if DEPTH[one] <= DEPTH[level]] for level in Level}
+
+
+@dataclass(frozen=True, slots=True)
+class _Site:
+    row: int
+    counts: dict[Level, int]
+    seq: int
+    shape_seq: int
+
+
+class Search:
+    """Searches, and the totals it remembers."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._totals: OrderedDict[object, tuple[int, int]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def page(self, query: Query) -> Page:
+        """Raises InvalidQuery for criteria the index cannot answer."""
+        if query.limit < 0 or query.offset < 0:
+            raise InvalidQuery("limit and offset are not negative")
+        return self._database.read(lambda session: _Run(self, self._database, session, query).page(), snapshot=True)
+
+    def remembered(self, key: object, version: int) -> int | None:
+        """A total that was counted at this version of the site."""
+        with self._lock:
+            known = self._totals.get(key)
+            return known[1] if known is not None and known[0] == version else None
+
+    def remember(self, key: object, version: int, total: int) -> None:
+        """Keep a total; the oldest go."""
+        with self._lock:
+            self._totals[key] = (version, total)
+            self._totals.move_to_end(key)
+            if len(self._totals) > COUNTS_KEPT:
+                self._totals.popitem(last=False)
+
+
+class _Run:
+    """One search."""
+
+    def __init__(self, memory: Search, database: Database, session: Session, query: Query) -> None:
+        self._memory = memory
+        self._database = database
+        self._session = session
+        self._query = query
+        self._conditions: list[Condition] = []
+        self._parameters: dict[str, Any] = {}
+        self._wide: Candidates | None = None  # too many to sort, but fewer than all: for counting
+
+    def page(self) -> Page:
+        query = self._query
+        row = self._session.row(_SITE, {"at_name": query.site})
+        if row is None or (query.scope is not None and query.scope.site != query.site):
+            self._conditions = self._plan(0)
+            return Page([], 0)
+        here = _Site(row[0], dict(zip(Level, row[1:4], strict=True)), row[4], row[5])
+        self._conditions = self._plan(here.row)
+        driver = self._driver(here)
+        if driver is not None and query.level is Level.STUDY:
+            ids = self._ids(driver, paged=False)
+            total = len(ids)
+            ids = ids[query.offset : query.offset + query.limit]
+        else:
+            ids = self._ids(driver, paged=True) if query.limit else []
+            total = self._total(here, driver, len(ids))
+        return Page(self._fetch(ids), max(0, total - query.offset - len(ids)))
+
+    def _plan(self, site_row: int) -> list[Condition]:
+        matching = Matching(self._session, site_row)
+        conditions = [matching.criterion(criterion) for criterion in self._query.criteria]
+        conditions += [matching.interval(interval) for interval in self._query.intervals]
+        scope = self._query.scope
+        if scope is not None:
+            conditions.append(matching.uid(study, "study_instance_uid", scope.study_instance_uid))
+            if scope.series_instance_uid is not None:
+                conditions.append(matching.uid(series, "series_instance_uid", scope.series_instance_uid))
+            if scope.sop_instance_uid is not None:
+                conditions.append(matching.uid(instance, "sop_instance_uid", scope.sop_instance_uid))
+        if any(DEPTH[condition.level] > DEPTH[self._query.level] for condition in conditions):
+            raise InvalidQuery("a key is below the level of the search")
+        self._parameters = matching.parameters
+        return conditions
+
+    def _driver(self, here: _Site) -> tuple[Candidates, list[int]] | None:
+        """The candidates to begin with, if some are few."""
+        low, high = FEW[self._query.level]
+        need = self._query.offset + self._query.limit
+        bound = min(high, max(low, math.isqrt(need * here.counts[Level.STUDY])))
+        best: tuple[Candidates, list[int]] | None = None
+        for candidates in (one for condition in self._conditions for one in condition.candidates):
+            statement = self._database.compiled(candidates.query.limit(bindparam("bound")))
+            rows = self._session.rows(statement, {**self._parameters, "bound": bound + 1})
+            if len(rows) <= bound:
+                best = (candidates, sorted({row for (row,) in rows}))
+                bound = len(rows) - 1
+                if bound < 20:
+                    break
+            elif self._wide is None:
+                self._wide = candidates
+        return best
+
+    def _ids(self, driver: tuple[Candidates, list[int]] | None, *, paged: bool) -> list[int]:
+        """Rows of the page's resources, in order."""
+        level = self._query.level
+        statement = self._matching(TABLES[level].c.id, driver, joined=level)
+        parameters = dict(self._parameters)
+        for one in _ABOVE[level]:
+            statement = statement.order_by(*_ORDER[one])
+            if driver is None:
+                statement = statement.with_hint(TABLES[one], f"INDEXED BY {_ORDER_INDEX[one]}", "sqlite")
+        if paged:
+            statement = statement.limit(bindparam("limit")).offset(bindparam("offset"))
+            parameters.update(limit=self._query.limit, offset=self._query.offset)
+        if driver is not None:
+            parameters["ids"] = self._session.listing(driver[1])
+        return [row for (row,) in self._session.rows(self._database.compiled(statement), parameters)]
+
+    def _total(self, here: _Site, driver: tuple[Candidates, list[int]] | None, on_page: int) -> int:
+        query = self._query
+        if not self._conditions:
+            return here.counts[query.level]
+        if on_page < query.limit and (on_page or not query.offset):
+            return query.offset + on_page
+        key = (query.site, query.level, query.criteria, query.intervals, query.scope)
+        version = here.shape_seq if query.level is Level.STUDY else here.seq
+        total = self._memory.remembered(key, version)
+        if total is None:
+            total = self._count(driver)
+            self._memory.remember(key, version, total)
+        return total
+
+    def _count(self, driver: tuple[Candidates, list[int]] | None) -> int:
+        """Count on the highest level that has all the keys: studies know how much is below them."""
+        level = self._query.level
+        deepest = max((condition.level for condition in self._conditions), key=lambda one: DEPTH[one])
+        if driver is not None:
+            deepest = max(deepest, _level_of(driver[0]), key=lambda one: DEPTH[one])
+        counted: Any = func.count()
+        if DEPTH[deepest] < DEPTH[level]:
+            column = "series_count" if level is Level.SERIES else "instance_count"
+            counted = func.coalesce(func.sum(TABLES[deepest].c[column]), 0)
+        statement = self._matching(counted, driver, joined=deepest)
+        parameters = dict(self._parameters)
+        if driver is not None:
+            parameters["ids"] = self._session.listing(driver[1])
+        elif self._wide is not None:
+            statement = statement.where(self._wide.table.c.id.in_(self._wide.query))
+        return int(self._session.rows(self._database.compiled(statement), parameters)[0][0])
+
+    def _matching(self, column: Any, driver: tuple[Candidates, list[int]] | None, *, joined: Level) -> Select[Any]:
+        statement = select(column).select_from(_JOINED[joined])
+        statement = statement.where(study.c.site_id == bindparam("site_id", type_=study.c.site_id.type))
+        for condition in self._conditions:
+            statement = statement.where(condition.predicate)
+        if driver is not None:
+            statement = statement.where(Among(driver[0].table.c.id, "ids"))
+        return statement
+
+    def _fetch(self, ids: Sequence[int]) -> list[Found]:
+        if not ids:
+            return []
+        level = self._query.level
+        rows = self._session.rows(_FETCH[level], {"ids": self._session.listing(ids)})
+        found = {row[0]: _found(self._query.site, level, row) for row in rows}
+        return [found[row] for row in ids]
+
+
+def _level_of(candidates: Candidates) -> Level:
+    return next(level for level, table in TABLES.items() if table is candidates.table)
+
+
+_JOINED: dict[Level, FromClause] = {
+    Level.STUDY: study,
+    Level.SERIES: study.join(series, series.c.study_row == study.c.id),
+    Level.INSTANCE: study.join(series, series.c.study_row == study.c.id).join(
+        instance, instance.c.series_row == series.c.id
+    ),
+}
+_SITE = select(
+    site.c.id, site.c.studies, site.c.series, site.c.instances, site.c.seq, site.c.shape_seq
+).where(at(site, "name"))
+
+# What is fetched of a row of each level: (keyword, column); counts and lists are computed columns of the same tables.
+_COMPUTED_COLUMNS = {
+    Level.STUDY: (
+        ("ModalitiesInStudy", study.c.modalities),
+        ("SOPClassesInStudy", study.c.sop_classes),
+        ("NumberOfStudyRelatedSeries", study.c.series_count),
+        ("NumberOfStudyRelatedInstances", study.c.instance_count),
+    ),
+    Level.SERIES: (("NumberOfSeriesRelatedInstances", series.c.instance_count),),
+    Level.INSTANCE: (("AvailableTransferSyntaxUID", instance.c.transfer_syntax_uid),),
+}
+_COLUMNS = {
+    level: [
+        (keyword, column)
+        for one in _ABOVE[level]
+        for keyword, column in (
+            *((a.keyword, TABLES[one].c[a.column]) for a in ATTRIBUTES if a.level is one),
+            *_COMPUTED_COLUMNS[one],
+        )
+    ]
+    for level in Level
+}
+_KEYWORDS = {level: tuple(keyword for keyword, _ in _COLUMNS[level]) for level in Level}
+_UIDS = {
+    level: tuple(
+        _KEYWORDS[level].index(keyword)
+        for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")[: DEPTH[level] + 1]
+    )
+    for level in Level
+}
+_FETCH = {
+    level: select(
+        TABLES[level].c.id,
+        TABLES[level].c.revision,
+        study.c.cold_count,
+        *(column.label(f"c{number}") for number, (_, column) in enumerate(_COLUMNS[level])),
+    )
+    .select_from(_JOINED[level])
+    .where(Among(TABLES[level].c.id, "ids"))
+    for level in Level
+}
+
+
+def _found(site_name: str, level: Level, row: tuple[Any, ...]) -> Found:
+    texts = row[3:]
+    attributes = {
+        keyword: text if text.__class__ is str else str(text)
+        for keyword, text in zip(_KEYWORDS[level], texts, strict=True)
+        if text is not None and text != ""
+    }
+    attributes["InstanceAvailability"] = "NEARLINE" if row[2] else "ONLINE"
+    ref = ResourceRef(site_name, *(texts[position] for position in _UIDS[level]))
+    return Found(ref=ref, attributes=attributes, revision=row[1])
