@@ -77,7 +77,7 @@ def _deliver(archive: Archive) -> None:
 
 def _sweep_staging(archive: Archive) -> None:
     """Temporary files of doors that were killed; a live one is never older than the commit window."""
-    older_than = archive.now() - timedelta(seconds=archive.settings.storage.commit_window_s)
+    older_than = timedelta(seconds=archive.settings.storage.commit_window_s)
     for store in archive.stores.values():
         if isinstance(store, LocalStore):
             store.sweep_staging(older_than)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -46,8 +47,8 @@ class Clock:
 class MoodyStore(MemoryStore):
     """A memory store that can be away or full."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, now: Callable[[], datetime]) -> None:
+        super().__init__(now=now)
         self.mood = "well"
 
     def put(self, key: str, payload: Payload, *, meta: ObjectMeta) -> ObjectInfo:
@@ -79,7 +80,7 @@ def data_set(number: int = 1, *, study: str = STUDY, series: str = SERIES, **att
         setattr(item, keyword, value)
     meta = FileMetaDataset()
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = item.SOPClassUID, item.SOPInstanceUID
+    meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = CTImageStorage, f"{series}.{number}"
     item.file_meta = meta
     file = io.BytesIO()
     dcmwrite(file, item, enforce_file_format=True)
@@ -108,9 +109,9 @@ def open_test_archive(directory: Path, settings: Settings | None = None, *, land
     url = f"sqlite:///{directory / 'index.sqlite'}"
     migrate(url)
     index = open_index(url, now=clock)
-    stores: dict[str, object] = {HOT: MoodyStore()}
+    stores: dict[str, object] = {HOT: MoodyStore(clock)}
     if landing:
-        stores[landing_name("node1")] = LocalStore(directory / "landing")
+        stores[landing_name("node1")] = LocalStore(directory / "landing", now=clock)
     spool = directory / "spool"
     spool.mkdir(exist_ok=True)
     return Archive(

@@ -142,16 +142,17 @@ def test_an_unusable_uid_never_reaches_a_store(archive: Archive, uid: str) -> No
     assert list(archive.stores[HOT].list()) == []
 
 
-def test_leading_zeros_pass_unless_uids_are_strict(tmp_path: Path) -> None:
-    lenient = open_test_archive(tmp_path / "a") if (tmp_path / "a").mkdir() is None else None
-    assert lenient is not None
-    assert receive(lenient, data_set(1, study="1.02.3")).outcome is Outcome.STORED
-    lenient.close()
-    (tmp_path / "b").mkdir()
-    strict = open_test_archive(tmp_path / "b", Settings(ingest=Ingest(strict_uids=True)))
+@pytest.mark.filterwarnings("ignore:Invalid value for VR UI")
+def test_leading_zeros_pass(archive: Archive) -> None:
+    assert receive(archive, data_set(1, study="1.02.3")).outcome is Outcome.STORED
+
+
+@pytest.mark.filterwarnings("ignore:Invalid value for VR UI")
+def test_leading_zeros_are_refused_when_uids_are_strict(tmp_path: Path) -> None:
+    archive = open_test_archive(tmp_path, Settings(ingest=Ingest(strict_uids=True)))
     with pytest.raises(InvalidInstance):
-        receive(strict, data_set(1, study="1.02.3"))
-    strict.close()
+        receive(archive, data_set(1, study="1.02.3"))
+    archive.close()
 
 
 def test_a_truncated_data_set_is_refused(archive: Archive) -> None:
@@ -191,9 +192,9 @@ def test_landing_takes_over_and_the_instance_is_found_and_read(landing_archive: 
 def test_landing_past_its_quota_refuses(tmp_path: Path) -> None:
     archive = open_test_archive(tmp_path, with_storage(landing_quota_bytes=1500), landing=True)
     moody(archive).mood = "away"
+    receive(archive, data_set(1))
     with pytest.raises(OutOfResources):
-        for number in range(1, 20):
-            receive(archive, data_set(number))
+        receive(archive, data_set(2))
     archive.close()
 
 
