@@ -189,13 +189,16 @@ def test_landing_takes_over_and_the_instance_is_found_and_read(landing_archive: 
     assert stored_bytes(landing_archive, receipt.ref) == sent
 
 
-def test_landing_past_its_quota_refuses(tmp_path: Path) -> None:
-    archive = open_test_archive(tmp_path, with_storage(landing_quota_bytes=1500), landing=True)
+def test_landing_past_its_quota_refuses(landing_archive: Archive) -> None:
+    archive = landing_archive
     moody(archive).mood = "away"
-    receive(archive, data_set(1))
-    with pytest.raises(OutOfResources):
+    first = archive.index.instance(receive(archive, data_set(1)).ref)
+    assert first is not None
+    quota = first.size_bytes * 3 // 2
+    archive.settings = replace(archive.settings, storage=replace(archive.settings.storage, landing_quota_bytes=quota))
+    with pytest.raises(OutOfResources, match="quota"):
         receive(archive, data_set(2))
-    archive.close()
+    assert archive.index.instance(instance(archive, 2)) is None
 
 
 def test_acknowledge_landing_lands_first(tmp_path: Path) -> None:
