@@ -62,7 +62,8 @@ class TextDecoder:
 
     def __init__(self, charsets: Sequence[str], fallback_charset: str = "") -> None:
         self._codec, self._initial, self._repairable = _plan(tuple(charsets))
-        self._fallback = _plan((fallback_charset,))[0] if fallback_charset and self._initial == "ascii" else ""
+        codec, initial, _ = _plan((fallback_charset,))
+        self._fallback = (codec or initial) if fallback_charset and self._initial == "ascii" else ""
         self.guessed = False
 
     def decode(self, raw: bytes, vr: str) -> str:
