@@ -56,6 +56,7 @@ def create_app(archive: Archive, settings: Settings) -> ASGIApp:
         redirect_slashes=False,
     )
     app.add_exception_handler(HTTPException, _framework_problem)
+    app.add_exception_handler(Exception, _internal_problem)  # still reaches the edge, which logs it
     return Edge(app, settings)
 
 
@@ -87,5 +88,14 @@ async def _framework_problem(_request: Request, error: Exception) -> Response:
         problem.body(error.status_code, detail or str(error.detail)),
         error.status_code,
         {**(error.headers or {}), "Cache-Control": "no-store"},
+        media_type=problem.CONTENT_TYPE.decode(),
+    )
+
+
+async def _internal_problem(_request: Request, _error: Exception) -> Response:
+    return Response(
+        problem.body(500, "an internal error; the server's log says more"),
+        500,
+        {"Cache-Control": "no-store"},
         media_type=problem.CONTENT_TYPE.decode(),
     )

@@ -47,9 +47,8 @@ class Edge:
         except Exception:
             # the door is the one place that catches all (DESIGN §13 rule 7)
             _LOG.exception("a request to %s failed", scope.get(ROUTE_KEY, "an unknown route"))
-            if answer.status:
+            if not answer.finished:
                 raise  # the answer has begun: only cutting the connection tells the client
-            await answer.problem(500, "an internal error; the server's log says more")
         finally:
             answer.count(scope)
 
@@ -71,23 +70,26 @@ class _Answer:
         self._started = time.perf_counter()
         self._first_byte_s = 0.0
         self.status = 0
+        self.finished = False
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             self._first_byte_s = time.perf_counter() - self._started
             message = {**message, "headers": [*message.get("headers", ()), *self._headers]}
+        elif not message.get("more_body", False):
+            self.finished = True
         await self._send(message)
 
     async def problem(self, status: int, detail: str) -> None:
         body = problem.body(status, detail)
         headers = [(b"content-type", problem.CONTENT_TYPE), (b"content-length", b"%d" % len(body))]
         await self.send({"type": "http.response.start", "status": status, "headers": headers})
-        await self._send({"type": "http.response.body", "body": body})
+        await self.send({"type": "http.response.body", "body": body})
 
     async def empty(self, status: int, headers: list[Header]) -> None:
         await self.send({"type": "http.response.start", "status": status, "headers": headers})
-        await self._send({"type": "http.response.body", "body": b""})
+        await self.send({"type": "http.response.body", "body": b""})
 
     def count(self, scope: Scope) -> None:
         route, sent = scope.get(ROUTE_KEY, "other"), scope.get(SENT_KEY, 0)

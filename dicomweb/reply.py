@@ -103,14 +103,21 @@ async def send_reply(reply: Reply, scope: Scope, receive: Receive, send: Send, p
         if scope["method"] == "HEAD" or reply.status in (204, 304):
             await send({"type": "http.response.body", "body": b""})
             return 0
-        if reply.rest is None and len(reply.first) <= 1:
-            body = reply.first[0] if reply.first else b""
-            await send({"type": "http.response.body", "body": body})
-            return len(body)
+        if reply.rest is None:
+            return await _send_all(reply.first, send)
         return await _send_batches(reply, receive, send, pool)
     finally:
         if reply.rest is not None:
             await asyncio.shield(asyncio.get_running_loop().run_in_executor(pool, reply.close))
+
+
+async def _send_all(chunks: list[bytes], send: Send) -> int:
+    """A body that is in memory already; its last chunk ends the message."""
+    *before, last = chunks or [b""]
+    for chunk in before:
+        await send({"type": "http.response.body", "body": chunk, "more_body": True})
+    await send({"type": "http.response.body", "body": last})
+    return sum(map(len, chunks))
 
 
 async def _send_batches(reply: Reply, receive: Receive, send: Send, pool: ThreadPoolExecutor) -> int:
