@@ -11,7 +11,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tarfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -150,11 +149,8 @@ def _npm(package: str, below: str = "") -> Callable[[], None]:
         with cache.filling(target) as work:
             cache.run("npm", "pack", "--silent", package, cwd=work)
             archive = next(work.glob("*.tgz"))
-            with tarfile.open(archive) as file:
-                file.extractall(work, filter="data")
+            cache.run("tar", "--extract", "--strip-components=1", "--no-same-owner", "--file", str(archive), cwd=work)
             archive.unlink()
-            for path in (work / "package").iterdir():
-                path.rename(work / path.name)
 
     return unpack
 
