@@ -180,6 +180,8 @@ class Scanner:
         header = self._source.read(position, 12)
         if level.end - position < 8 or len(header) < 8:
             return self._tail(level, None)
+        if header[:8] == bytes(8) and level is self.root:
+            return self._tail(level, 0)
         entry, length, start = self._header(level, header)
         group = entry.tag >> 16
         if group == 0xFFFE:
@@ -190,8 +192,6 @@ class Scanner:
         after = start + length
         if after > level.end:
             return self._tail(level, entry.tag)
-        if group == 0 and entry.tag == 0 and level is self.root and not length:
-            return self._tail(level, None)
         if vr == "SQ" and group > 2:
             return self._open_sequence(level, entry, level.syntax, start, after, undefined=False)
         if vr == "UN" and length and vr_of(entry.tag) == "SQ" and walk.holds_items(self._source, start, after):
