@@ -8,15 +8,20 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from storage.errors import ObjectExists, ObjectHeld, StorageError
 from storage.objects.base import ObjectInfo, ObjectMeta
 from storage.objects.payload import Payload
-from storage.objects.s3.store import S3Store
 from storage.objects.s3.wire import server_time
+
+if TYPE_CHECKING:
+    from storage.objects.s3.store import S3Store
 
 VERIFIED, NOT_ENFORCED, ABSENT = "verified", "accepts but does not enforce", "absent"
 _LOCK_FOR = timedelta(seconds=60)
+_SKEW_LIMIT_S = 300  # S3 refuses requests signed more than 15 minutes off
+_DATE_GRAIN_S = 1.5  # a Date header has whole seconds, and some servers keep one for a second
 _BODY = b"capability probe"
 
 
@@ -25,7 +30,7 @@ class Capabilities:
     """One row each in `doctor`. `worm`, `legal_hold`: verified | accepts but does not enforce | absent."""
 
     server: str  # as it names itself
-    clock_skew_s: float  # the store's clock minus ours; its Date has whole seconds
+    clock_skew_s: float  # the store's clock minus ours; 0 within the grain of its Date header
     versioning: bool
     worm: str
     legal_hold: str
@@ -33,6 +38,18 @@ class Capabilities:
     user_metadata: bool
     conditional_put: bool  # If-None-Match: * is honoured
     lifecycle: bool  # the call exists; expiry itself is never tried
+
+    def findings(self) -> list[tuple[str, str, str]]:
+        """(what, ok | warning | wrong, text), one row each."""
+        return [
+            ("WORM", _verdict(self.worm), self.worm),
+            ("legal hold", _verdict(self.legal_hold), self.legal_hold),
+            _row("versioning", self.versioning, "kept", "off: a deleted object is gone at once"),
+            _row("tags and metadata", self.tags and self.user_metadata, "kept", "lost: a rebuild is not possible"),
+            _row("conditional put", self.conditional_put, "honoured", "ignored: keys are unique all the same"),
+            _row("lifecycle rules", self.lifecycle, "accepted", "not there: expiry is the bridge's own work only"),
+            _row("clock", abs(self.clock_skew_s) < _SKEW_LIMIT_S, *[f"{self.clock_skew_s:+.0f} s from ours"] * 2),
+        ]
 
 
 def probe(store: S3Store) -> Capabilities:
@@ -42,7 +59,9 @@ def probe(store: S3Store) -> Capabilities:
     """
     answer = store.wire.request("GET", query={"location": ""})
     theirs, ours = server_time(answer), store.now()
-    skew = theirs - ours.replace(microsecond=0) if theirs else timedelta(0)
+    skew = theirs - ours if theirs else timedelta(0)
+    if abs(skew.total_seconds()) < _DATE_GRAIN_S:
+        skew = timedelta(0)
     tags, user = _carries(store)
     return Capabilities(
         server=answer.headers.get("Server", ""),
@@ -55,6 +74,14 @@ def probe(store: S3Store) -> Capabilities:
         conditional_put=_is_conditional(store),
         lifecycle=_has_lifecycle(store),
     )
+
+
+def _verdict(enforced: str) -> str:
+    return {VERIFIED: "ok", NOT_ENFORCED: "wrong"}.get(enforced, "warning")
+
+
+def _row(what: str, works: bool, yes: str, no: str) -> tuple[str, str, str]:
+    return (what, "ok", yes) if works else (what, "warning", no)
 
 
 def _carries(store: S3Store) -> tuple[bool, bool]:

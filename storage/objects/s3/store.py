@@ -30,6 +30,7 @@ from storage.objects.base import CHUNK_BYTES, ObjectInfo, ObjectMeta
 from storage.objects.meta import check_meta, check_tags, extended
 from storage.objects.payload import Payload
 from storage.objects.s3 import multipart
+from storage.objects.s3.probe import Capabilities, probe
 from storage.objects.s3.wire import SEND_BYTES, Refused, S3Settings, Wire, server_time, storage_error, unreachable
 
 RANGE_BYTES = 4 << 20  # of one GET
@@ -168,6 +169,11 @@ class S3Store:
     def sweep_uploads(self, older_than: timedelta) -> int:
         """Abort multipart uploads begun that long ago and never completed. Returns how many."""
         return multipart.sweep(self.wire, self.now() - older_than)
+
+    def probe(self) -> Capabilities:
+        """What the store really does; see `Capabilities`. Makes the bucket when it is missing."""
+        self.ensure_bucket()
+        return probe(self)
 
     def _versioning(self) -> bool:
         return self._sdk.get_bucket_versioning(self.settings.bucket).status == ENABLED
