@@ -9,6 +9,7 @@ from pathlib import Path
 from storage.errors import StorageUnavailable
 from storage.index import migrations
 from storage.index.database import Database
+from storage.index.postgres import Postgres
 from storage.index.sqlindex import SqlIndex
 from storage.index.sqlite import Sqlite
 
@@ -32,8 +33,8 @@ def open_index(
 ) -> SqlIndex:
     """Open an index that `migrate` has prepared.
 
-    `url` is `sqlite:////absolute/path` or `postgresql://user@host:port/database`. Raises SchemaMismatch when the schema is
-    older or newer than this program, StorageUnavailable when the database does not answer.
+    `url` is `sqlite:///absolute/path` or `postgresql://user@host:port/database`. Raises SchemaMismatch when the schema
+    is older or newer than this program, StorageUnavailable when the database does not answer.
     """
     database = _database(url, password, connections, lock_timeout_s, statement_timeout_s)
     try:
@@ -66,4 +67,12 @@ def _database(url: str, password: str, connections: int, lock_timeout_s: float, 
         if not rest.startswith("/"):
             raise StorageUnavailable("a SQLite index is named sqlite:/// and an absolute path")
         return Sqlite(path, lock_timeout_s=lock_timeout_s, statement_timeout_s=statement_timeout_s)
+    if scheme == "postgresql":
+        return Postgres(
+            url,
+            password=password,
+            connections=connections,
+            lock_timeout_s=lock_timeout_s,
+            statement_timeout_s=statement_timeout_s,
+        )
     raise StorageUnavailable(f"an index cannot be kept in {scheme or 'an unnamed kind of database'}")

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy import bindparam, delete, func, insert, select, update
-from sqlalchemy.dialects.postgresql import insert as insert_or_skip
 
 from storage.index import rows
 from storage.index.database import Session
@@ -23,7 +22,7 @@ from storage.index.schema import (
     study,
     variant,
 )
-from storage.index.sql import Among, at, settable, words
+from storage.index.sql import Among, at, settable, skip_present, words
 from storage.index.states import SeriesState, StudyState, drop_forms
 from storage.index.values import microseconds
 from storage.records import Change, Event, Level, Location, Origin, ResourceRef
@@ -186,11 +185,7 @@ _LAST_SITE = select(func.max(site.c.id))
 _ADD_SITE = insert(site)
 _SET_SITE = update(site).values(settable(site, *_COUNTS)).where(at(site, "id"))
 _ADD_EVENT = insert(event)
-_DOOM = (
-    insert_or_skip(doomed)
-    .values(settable(doomed, "store", "object_key", "version_id", "queued_at"))
-    .on_conflict_do_nothing()
-)
+_DOOM = skip_present(doomed)
 _MODALITIES = (
     select(series.c.modality)
     .distinct()

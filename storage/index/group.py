@@ -21,7 +21,7 @@ from storage.index.schema import conflict, doomed, instance, instance_metadata, 
 from storage.index.sql import Among, at
 from storage.index.states import SeriesState, StudyState, add_forms
 from storage.index.values import microseconds
-from storage.records import Change, Committed, Event, InstanceRecord, Level, Location, Origin, Outcome
+from storage.records import Change, Committed, Event, InstanceRecord, Level, Location, Origin, Outcome, ResourceRef
 
 
 @dataclass(slots=True, eq=False)
@@ -52,6 +52,10 @@ class Known:
     data_set_sha256: str
     revision: int
 
+    def ref(self, site_name: str, sop_instance_uid: str | None) -> ResourceRef:
+        """Where it is."""
+        return ResourceRef(site_name, self.study_instance_uid, self.series_instance_uid, sop_instance_uid)
+
     def is_same(self, record: InstanceRecord) -> bool:
         """The same data set in the same study and series."""
         ref = record.ref
@@ -78,7 +82,7 @@ def commit_group(session: Session, group: Sequence[Waiting], *, now: datetime, w
 def _commit_site(session: Session, ledger: Ledger, site_name: str, members: Sequence[Waiting]) -> None:
     site_id = ledger.site(site_name).row
     known = find_known(session, site_id, [waiting.record.ref.sop_instance_uid or "" for waiting in members])
-    dead = _doomed_among(session, [waiting.record.location for waiting in members])
+    dead = doomed_among(session, [waiting.record.location for waiting in members])
     fresh: list[Waiting] = []
     replacing: list[tuple[Waiting, Known]] = []
     for waiting in members:
@@ -234,7 +238,8 @@ def find_known(session: Session, site_id: int, sop_uids: Sequence[str]) -> dict[
     }
 
 
-def _doomed_among(session: Session, places: Sequence[Location]) -> set[Location]:
+def doomed_among(session: Session, places: Sequence[Location]) -> set[Location]:
+    """Those locations that are queued for reclaim: no row may ever name them again."""
     found = session.rows(_DOOMED, {"keys": session.listing([place.key for place in places])})
     return {rows.location(*row) for row in found} & set(places)
 

@@ -11,7 +11,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Table, and_, bindparam, exists, false, not_, or_, select, true, union
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Select,
+    Table,
+    and_,
+    bindparam,
+    exists,
+    false,
+    not_,
+    or_,
+    select,
+    true,
+    union,
+)
 
 from storage.attributes import BY_PATH, COMPUTED, MATCHABLE_COMPUTED, IndexedAttribute
 from storage.errors import InvalidQuery
@@ -20,7 +34,6 @@ from storage.index.database import Session
 from storage.index.schema import IDENTITY, STUDY_LOOKUPS, Words, form, gram, instance, key_column, series, study
 from storage.index.sql import Among, Matches
 from storage.query import (
-
     RANGE_VRS,
     WILDCARD_VRS,
     AnyOf,
@@ -41,7 +54,7 @@ from storage.records import Level
 TABLES: dict[Level, Table] = {Level.STUDY: study, Level.SERIES: series, Level.INSTANCE: instance}
 DEPTH = {Level.STUDY: 0, Level.SERIES: 1, Level.INSTANCE: 2}
 GRAMS_TRIED = 6  # of one literal
-_COMPUTED = {
+_COMPUTED: dict[tuple[int, ...], IndexedAttribute] = {
     (COMPUTED[keyword][0],): IndexedAttribute(
         keyword, (COMPUTED[keyword][0],), COMPUTED[keyword][1], COMPUTED[keyword][2], column, ""
     )
@@ -91,7 +104,9 @@ class Matching:
         table = TABLES[date.level]
         day, clock = table.c[f"{date.column}_key"], table.c[f"{time.column}_key"]
         low_day, high_day = interval.low and interval.low[:8], interval.high and interval.high[:8]
-        exact = and_(clock.is_not(None), day.is_not(None), *self._between(day.concat(clock), interval.low, interval.high))
+        exact = and_(
+            clock.is_not(None), day.is_not(None), *self._between(day.concat(clock), interval.low, interval.high)
+        )
         whole_day = and_(clock.is_(None), day.is_not(None), *self._between(day, low_day, high_day))
         found = or_(exact, whole_day)
         if date.column == "study_date":  # both lie in this range of the order of studies
@@ -226,7 +241,11 @@ class Matching:
             return []
         found = []
         for low, high in values.gram_ranges(attribute.tag, literal)[:GRAMS_TRIED]:
-            bounds = gram.c.gram == self._bind(low) if low == high else gram.c.gram.between(self._bind(low), self._bind(high))
+            bounds = (
+                gram.c.gram == self._bind(low)
+                if low == high
+                else gram.c.gram.between(self._bind(low), self._bind(high))
+            )
             found.append(Candidates(study, select(gram.c.study_row).where(gram.c.site_id == self._site(), bounds)))
         return found
 
@@ -235,7 +254,9 @@ class Matching:
         table = TABLES[level]
         found = Condition(level, predicate)
         if column.key != "sop_class_uid":
-            found.candidates.append(Candidates(table, select(table.c.id).where(table.c.site_id == self._site(), predicate)))
+            found.candidates.append(
+                Candidates(table, select(table.c.id).where(table.c.site_id == self._site(), predicate))
+            )
         return found
 
     def _has_several(self, attribute: IndexedAttribute) -> bool:
@@ -266,7 +287,7 @@ class Matching:
     def _site(self) -> ColumnElement[Any]:
         return bindparam("site_id", type_=study.c.site_id.type)
 
-    def _bind(self, value: Any) -> ColumnElement[Any]:
+    def _bind(self, value: Any) -> BindParameter[Any]:
         return bindparam(self._name(value), type_=Words if isinstance(value, str) else None)
 
     def _name(self, value: Any) -> str:
@@ -304,5 +325,7 @@ def _is_empty(attribute: IndexedAttribute, table: Table) -> ColumnElement[bool]:
 
 
 _ANY_FORM = (
-    select(form.c.owner).where(form.c.site_id == bindparam("site_id"), form.c.attribute == bindparam("attribute")).limit(1)
+    select(form.c.owner)
+    .where(form.c.site_id == bindparam("site_id"), form.c.attribute == bindparam("attribute"))
+    .limit(1)
 )

@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, bindparam, func, select
+from sqlalchemy import BindParameter, ColumnElement, and_, bindparam, func, select, text
 
+from storage.errors import InvalidKey
 from storage.index import rows
-from storage.index.base import Bundle, MetadataRow, Tally
+from storage.index.base import Bundle, Doomed, MetadataRow, Tally
 from storage.index.database import Session
-from storage.index.schema import conflict, doomed, event, instance, instance_metadata, removed, series, site, study
-from storage.index.sql import at
+from storage.index.schema import (
+    Words,
+    conflict,
+    doomed,
+    event,
+    instance,
+    instance_metadata,
+    removed,
+    series,
+    site,
+    study,
+)
+from storage.index.sql import Among, at
+from storage.index.values import moment
+from storage.keys import parse_instance_key
 from storage.records import Event, InstanceRecord, Level, ResourceRef
 
 
@@ -22,13 +37,13 @@ def instance_by_sop(session: Session, site_name: str, sop_instance_uid: str) -> 
 
 def instances(session: Session, ref: ResourceRef, after: str, limit: int) -> list[InstanceRecord]:
     """A page of instances below `ref`, in SOP Instance UID order, without metadata_json."""
-    found = session.rows(_BELOW[ref.level], {**_names(ref), "after": after, "limit": limit})
+    found = session.rows(_BELOW[ref.level], {**names(ref), "after": after, "limit": limit})
     return [rows.record(row) for row in found]
 
 
 def metadata(session: Session, ref: ResourceRef) -> list[MetadataRow]:
     """The metadata of all instances below `ref`."""
-    found = session.rows(_METADATA[ref.level], _names(ref))
+    found = session.rows(_METADATA[ref.level], names(ref))
     return [
         MetadataRow(
             ref=ResourceRef(ref.site, ref.study_instance_uid, series_uid, sop_uid), metadata_json=json, bulk_table=bulk
@@ -39,7 +54,7 @@ def metadata(session: Session, ref: ResourceRef) -> list[MetadataRow]:
 
 def revision(session: Session, ref: ResourceRef) -> int | None:
     """The seq of the last change at or below a resource."""
-    row = session.row(_REVISION[ref.level], _names(ref))
+    row = session.row(_REVISION[ref.level], names(ref))
     return None if row is None else row[0]
 
 
@@ -73,7 +88,7 @@ def size_at(session: Session, store: str) -> int:
 
 def bundle(session: Session, ref: ResourceRef) -> Bundle | None:
     """The series' bundle."""
-    row = session.row(_BUNDLE, _names(ref))
+    row = session.row(_BUNDLE, names(ref))
     if row is None or row[1] is None:
         return None
     return Bundle(ref=ref, location=rows.location(*row[:3]), revision=row[3])
@@ -85,6 +100,32 @@ def quiet_series(session: Session, before: int, limit: int) -> list[tuple[Resour
     return [
         (ResourceRef(site_name, study_uid, series_uid), number) for site_name, study_uid, series_uid, number in found
     ]
+
+
+def doomed_before(session: Session, before: int, after: int, limit: int) -> list[Doomed]:
+    """Locations queued for reclaim before that time."""
+    found = session.rows(_DOOMED_BEFORE, {"before": before, "after": after, "limit": limit})
+    return [
+        Doomed(doomed_id=row, location=rows.location(store, key, version), queued_at=moment(queued_at))
+        for row, store, key, version, queued_at in found
+    ]
+
+
+def referenced(session: Session, store: str, keys: Sequence[str]) -> set[str]:
+    """Those of `keys` that something in the index names."""
+    parameters = {"at_store": store, "keys": session.listing(keys)}
+    found = {key for one in _NAMED_KEYS for (key,) in session.rows(one, parameters)}
+    by_site: dict[str, list[str]] = {}
+    for key in keys:
+        try:
+            ref = parse_instance_key(key).ref
+        except InvalidKey:
+            continue
+        by_site.setdefault(ref.site, []).append(ref.sop_instance_uid or "")
+    for site_name, uids in by_site.items():
+        named_here = {"at_name": site_name, "at_store": store, "uids": session.listing(uids)}
+        found |= {key for (key,) in session.rows(_KEYS_BY_UID, named_here)}
+    return found & set(keys)
 
 
 def tally(session: Session, site_name: str | None) -> Tally:
@@ -104,7 +145,8 @@ def tally(session: Session, site_name: str | None) -> Tally:
     )
 
 
-def _names(ref: ResourceRef) -> dict[str, Any]:
+def names(ref: ResourceRef) -> dict[str, Any]:
+    """The parameters of `named`."""
     return {
         "at_name": ref.site,
         "at_study_instance_uid": ref.study_instance_uid,
@@ -113,7 +155,8 @@ def _names(ref: ResourceRef) -> dict[str, Any]:
     }
 
 
-def _named(level: Level) -> ColumnElement[bool]:
+def named(level: Level) -> ColumnElement[bool]:
+    """The row of a reference, and for a level below it all its rows."""
     conditions = [at(site, "name"), at(study, "study_instance_uid")]
     if level is not Level.STUDY:
         conditions.append(at(series, "series_instance_uid"))
@@ -122,14 +165,14 @@ def _named(level: Level) -> ColumnElement[bool]:
     return and_(*conditions)
 
 
-_TO_SERIES = site.join(study, study.c.site_id == site.c.id).join(series, series.c.study_row == study.c.id)
-_TO_INSTANCE = _TO_SERIES.join(instance, instance.c.series_row == series.c.id)
-_LIMIT = bindparam("limit")
+TO_SERIES = site.join(study, study.c.site_id == site.c.id).join(series, series.c.study_row == study.c.id)
+TO_INSTANCE = TO_SERIES.join(instance, instance.c.series_row == series.c.id)
+_LIMIT: BindParameter[int] = bindparam("limit")
 
 _BY_SOP = rows.record_select(with_metadata=True).where(at(site, "name"), at(instance, "sop_instance_uid"))
 _BELOW = {
     level: rows.record_select(with_metadata=False)
-    .where(_named(level), instance.c.sop_instance_uid > bindparam("after", type_=instance.c.sop_instance_uid.type))
+    .where(named(level), instance.c.sop_instance_uid > bindparam("after", type_=instance.c.sop_instance_uid.type))
     .order_by(instance.c.sop_instance_uid)
     .limit(_LIMIT)
     for level in Level
@@ -138,8 +181,8 @@ _METADATA = {
     level: select(
         series.c.series_instance_uid, instance.c.sop_instance_uid, instance_metadata.c.json, instance.c.bulk_table
     )
-    .select_from(_TO_INSTANCE.outerjoin(instance_metadata, instance_metadata.c.instance_row == instance.c.id))
-    .where(_named(level))
+    .select_from(TO_INSTANCE.outerjoin(instance_metadata, instance_metadata.c.instance_row == instance.c.id))
+    .where(named(level))
     .order_by(
         series.c.series_number_key,
         series.c.series_instance_uid,
@@ -151,15 +194,15 @@ _METADATA = {
 _REVISION = {
     Level.STUDY: select(study.c.revision)
     .join_from(site, study, study.c.site_id == site.c.id)
-    .where(_named(Level.STUDY)),
-    Level.SERIES: select(series.c.revision).select_from(_TO_SERIES).where(_named(Level.SERIES)),
+    .where(named(Level.STUDY)),
+    Level.SERIES: select(series.c.revision).select_from(TO_SERIES).where(named(Level.SERIES)),
     Level.INSTANCE: select(instance.c.revision)
     .select_from(
         site.join(instance, instance.c.site_id == site.c.id)
         .join(study, study.c.id == instance.c.study_row)
         .join(series, series.c.id == instance.c.series_row)
     )
-    .where(_named(Level.INSTANCE)),
+    .where(named(Level.INSTANCE)),
 }
 _REMOVED = (
     select(removed.c.seq)
@@ -175,14 +218,37 @@ _AT_STORE = (
 )
 _SIZE_AT = select(func.coalesce(func.sum(instance.c.size_bytes), 0)).where(at(instance, "store"))
 _CONFLICT_SIZE_AT = select(func.coalesce(func.sum(conflict.c.size_bytes), 0)).where(at(conflict, "store"))
+_DOOMED_BEFORE = (
+    select(doomed)
+    .where(doomed.c.queued_at < bindparam("before"), doomed.c.id > bindparam("after"))
+    .order_by(doomed.c.id)
+    .limit(_LIMIT)
+)
+_NAMED_KEYS = (
+    select(instance.c.object_key).where(
+        at(instance, "store"), instance.c.odd_key == text("1"), Among(instance.c.object_key, "keys")
+    ),
+    select(conflict.c.object_key).where(at(conflict, "store"), Among(conflict.c.object_key, "keys")),
+    select(doomed.c.object_key).where(at(doomed, "store"), Among(doomed.c.object_key, "keys")),
+    select(series.c.bundle_object_key).where(
+        series.c.bundle_store == bindparam("at_store", type_=Words),
+        series.c.bundle_object_key.is_not(None),
+        Among(series.c.bundle_object_key, "keys"),
+    ),
+)
+_KEYS_BY_UID = (
+    select(instance.c.object_key)
+    .join_from(site, instance, instance.c.site_id == site.c.id)
+    .where(at(site, "name"), at(instance, "store"), Among(instance.c.sop_instance_uid, "uids"))
+)
 _BUNDLE = (
     select(series.c.bundle_store, series.c.bundle_object_key, series.c.bundle_version_id, series.c.bundle_revision)
-    .select_from(_TO_SERIES)
-    .where(_named(Level.SERIES))
+    .select_from(TO_SERIES)
+    .where(named(Level.SERIES))
 )
 _QUIET = (
     select(site.c.name, study.c.study_instance_uid, series.c.series_instance_uid, series.c.revision)
-    .select_from(_TO_SERIES)
+    .select_from(TO_SERIES)
     .where(series.c.own_metadata > 0, series.c.changed_at < bindparam("before"))
     .order_by(series.c.changed_at, series.c.id)
     .limit(_LIMIT)

@@ -215,9 +215,9 @@ _JOINED: dict[Level, FromClause] = {
         instance, instance.c.series_row == series.c.id
     ),
 }
-_SITE = select(
-    site.c.id, site.c.studies, site.c.series, site.c.instances, site.c.seq, site.c.shape_seq
-).where(at(site, "name"))
+_SITE = select(site.c.id, site.c.studies, site.c.series, site.c.instances, site.c.seq, site.c.shape_seq).where(
+    at(site, "name")
+)
 
 # What is fetched of a row of each level: (keyword, column); counts and lists are computed columns of the same tables.
 _COMPUTED_COLUMNS = {

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from sqlalchemy import BigInteger, BindParameter, Boolean, ColumnElement, Table, Text, and_, bindparam
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import ARRAY, Insert
+from sqlalchemy.dialects.postgresql import insert as insert_or
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.expression import Alias
@@ -71,3 +72,9 @@ def at(table: Table | Alias, *names: str) -> ColumnElement[bool]:
 def settable(table: Table, *names: str) -> dict[str, BindParameter[Any]]:
     """For `update(table).values(...)`: each named column set from the parameter of its name."""
     return {name: bindparam(name, type_=table.c[name].type) for name in names}
+
+
+def skip_present(table: Table) -> Insert:
+    """Insert a row unless one like it is there (both databases spell it alike)."""
+    names = [column.name for column in table.c if column.name != "id"]
+    return insert_or(table).values(settable(table, *names)).on_conflict_do_nothing()

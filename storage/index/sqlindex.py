@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 
-from storage.index import reads
-from storage.index.base import Bundle, MetadataRow, Tally
+from storage.errors import IngestExpired
+from storage.index import dump, ledgers, reads, settle
+from storage.index.base import Bundle, Conflict, Doomed, MetadataRow, Tally
 from storage.index.database import Database
 from storage.index.group import Waiting, commit_group
+from storage.index.registry import AccessKey, PeerTraffic, RefusedPeer
 from storage.index.search import Search
 from storage.index.values import microseconds
 from storage.index.writer import GroupWriter
 from storage.query import Page, Query
-from storage.records import Committed, Event, InstanceRecord, Origin, ResourceRef
+from storage.records import Committed, Event, InstanceRecord, Location, Origin, ResourceRef
 
 
 def _utc_now() -> datetime:
@@ -71,6 +73,49 @@ class SqlIndex:
         """One page of results."""
         return self._search.page(query)
 
+    def swap(self, record: InstanceRecord, new: Location, origin: Origin, *, put_at: datetime) -> bool:
+        """Compare-and-swap the location."""
+        now = self._now()
+        if (now - put_at).total_seconds() > self._commit_window_s:
+            raise IngestExpired("the swap comes too long after the put; copy the object again")
+        return self._database.write(lambda session: settle.swap(session, record, new, origin, now))
+
+    def remove(self, ref: ResourceRef, origin: Origin) -> Sequence[Event]:
+        """Drop the rows at and below `ref`."""
+        return self._database.write(lambda session: settle.remove(session, ref, origin, self._now()))
+
+    def conflicts(self, site: str | None = None) -> Sequence[Conflict]:
+        """Unsettled conflicts, oldest first."""
+        return self._database.read(lambda session: settle.conflicts(session, site))
+
+    def promote(self, conflict_id: int, origin: Origin) -> Event | None:
+        """The second takes the first one's place."""
+        return self._database.write(lambda session: settle.promote(session, conflict_id, origin, self._now()))
+
+    def dismiss(self, conflict_id: int) -> bool:
+        """Drop a conflict and queue its bytes for reclaim."""
+        return self._database.write(lambda session: settle.dismiss(session, conflict_id, self._now()))
+
+    def add_bundle(self, bundle: Bundle) -> bool:
+        """Attach a bundle and clear the rows' metadata."""
+        return self._database.write(lambda session: settle.add_bundle(session, bundle, self._now()))
+
+    def doomed(self, *, before: datetime, after: int = 0, limit: int) -> Sequence[Doomed]:
+        """Locations queued for reclaim before that time."""
+        return self._database.read(lambda session: reads.doomed_before(session, microseconds(before), after, limit))
+
+    def reclaimed(self, doomed_ids: Sequence[int]) -> None:
+        """Forget doomed locations whose bytes are gone."""
+        self._database.write(lambda session: settle.reclaimed(session, doomed_ids))
+
+    def referenced(self, store: str, keys: Sequence[str]) -> set[str]:
+        """Those of `keys` that something in the index names."""
+        return self._database.read(lambda session: reads.referenced(session, store, keys), snapshot=True)
+
+    def dump(self) -> Iterator[str]:
+        """The logical content."""
+        return dump.lines(self._database)
+
     def events(self, *, after: int, limit: int) -> Sequence[Event]:
         """The change feed."""
         return self._database.read(lambda session: reads.events(session, after, limit))
@@ -94,6 +139,42 @@ class SqlIndex:
     def tally(self, site: str | None = None) -> Tally:
         """Counts over one site or all."""
         return self._database.read(lambda session: reads.tally(session, site), snapshot=True)
+
+    def add_key(self, key: AccessKey) -> None:
+        """Keep a key."""
+        self._database.write(lambda session: ledgers.add_key(session, key))
+
+    def key_by_hash(self, key_hash: str) -> AccessKey | None:
+        """The key with this hash, revoked or not."""
+        return self._database.read(lambda session: ledgers.key_by_hash(session, key_hash))
+
+    def access_keys(self) -> Sequence[AccessKey]:
+        """All keys, oldest first."""
+        return self._database.read(ledgers.access_keys)
+
+    def revoke_key(self, name: str, at: datetime) -> bool:
+        """Revoke by name."""
+        return self._database.write(lambda session: ledgers.revoke_key(session, name, at))
+
+    def note_refused(self, peer: RefusedPeer) -> None:
+        """Count a refusal."""
+        self._database.write(lambda session: ledgers.note_refused(session, peer))
+
+    def refused(self) -> Sequence[RefusedPeer]:
+        """Refused callers, latest first."""
+        return self._database.read(ledgers.refused)
+
+    def note_received(self, traffic: PeerTraffic) -> None:
+        """Add to a peer's totals."""
+        self._database.write(lambda session: ledgers.note_received(session, traffic))
+
+    def traffic(self) -> Sequence[PeerTraffic]:
+        """All peers that delivered, latest first."""
+        return self._database.read(ledgers.traffic)
+
+    def lease(self, name: str, holder: str, *, now: datetime, seconds: float) -> bool:
+        """Take or extend a lease."""
+        return self._database.write(lambda session: ledgers.take_lease(session, name, holder, now, seconds))
 
     def ping(self) -> None:
         """Raise StorageUnavailable if the index does not answer."""

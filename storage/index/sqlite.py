@@ -76,7 +76,7 @@ class Sqlite(Database):
 
     def __init__(self, path: Path, *, lock_timeout_s: float, statement_timeout_s: float) -> None:
         super().__init__()
-        self.dialect = sqlite.dialect(paramstyle="named")  # type: ignore[no-untyped-call]  # untyped in SQLAlchemy
+        self.dialect = sqlite.dialect(paramstyle="named")
         self._path = path
         self._lock_timeout_s = lock_timeout_s
         self._statement_timeout_s = statement_timeout_s

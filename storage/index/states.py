@@ -82,9 +82,9 @@ class State:
 
     def _number(self, session: Session, text: str) -> int:
         if self.variants is None:
-            known = [] if self.is_new else session.rows(_VARIANTS, {"at_level": self.level.value, "at_owner": self.row})
-            self.variants = {packed: number for number, packed in known}
-            self.variants.update({packed: number for number, packed in self.new_variants})
+            owner = {"at_level": self.level.value, "at_owner": self.row}
+            known: list[Row] = [] if self.is_new else session.rows(_VARIANTS, owner)
+            self.variants = {packed: number for number, packed in [*known, *self.new_variants]}
         number = self.variants.get(text)
         if number is None:
             number = self.variants[text] = max(self.variants.values(), default=-1) + 1

@@ -72,7 +72,8 @@ def columns(attributes: Mapping[str, str], level: Level) -> dict[str, Value]:
         if key is not None:
             row[key] = _first_key(attribute.vr, text)
     if level is Level.STUDY:
-        row["moment"] = f"{row['study_date_key']}{row['study_time_key'] or ''}" if row["study_date_key"] else ""
+        date, time = str(row["study_date_key"] or ""), str(row["study_time_key"] or "")
+        row["moment"] = date + time if date else ""
     return row
 
 
