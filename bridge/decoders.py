@@ -17,7 +17,8 @@ from bridge.pixel_job import Job
 
 Samples = NDArray[Any]
 _JPEG = "1.2.840.10008.1.2.4."
-_ADOBE_RGB, _ADOBE_YCBCR = 0, 1
+_ADOBE_YCBCR = 1  # APP14 transform: 0 is untransformed
+_END = b"\xff\xd9"  # EOI of ISO 10918-1, EOC of ISO 15444-1; neither can stand inside coded data
 
 
 class Undecodable(Exception):
@@ -37,10 +38,9 @@ def decode(job: Job, codestream: bytes | bytearray) -> bytes:
 
 def _jpeg(job: Job, codestream: bytes) -> bytes:
     """ISO 10918-1, lossy and lossless, 2 to 16 bits."""
-    end = codestream.rfind(b"\xff\xd9")
-    if end < 0:
-        raise Undecodable("the JPEG stream is cut off")  # the codec would fill up with grey
     header = _JpegHeader(codestream)
+    if codestream.rfind(_END) < header.position:
+        raise Undecodable("the compressed frame is cut off")  # the codec would fill up with grey
     _check_size(job, header.rows, header.columns, header.components)
     colorspace = outcolorspace = None
     if job.samples_per_pixel == 3:
@@ -69,6 +69,8 @@ def _jpeg_2000(job: Job, codestream: bytes) -> bytes:
 
 def _htj2k(job: Job, codestream: bytes) -> bytes:
     """ISO 15444-15."""
+    if _END not in codestream[-16:]:
+        raise Undecodable("the compressed frame is cut off")  # the codec would fill up with zeros
     precision, signed = _codestream_parameters(job, codestream)
     return _native(job, imagecodecs.htj2k_decode(codestream, planar=False), precision, signed=signed)
 
@@ -179,6 +181,7 @@ class _JpegHeader:
             if marker in self._FRAMES and len(segment) >= 6:
                 break
             position += 4 + len(segment)
+        self.position = position
         self.lossless = marker in (0xC3, 0xC7, 0xCB, 0xCF)
         self.precision = segment[0]
         self.rows = int.from_bytes(segment[1:3], "big")

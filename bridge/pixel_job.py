@@ -10,6 +10,7 @@ import socket
 import struct
 from dataclasses import asdict, dataclass
 
+READY = b"\1"  # a worker's first word
 _HEAD = struct.Struct(">IQ")  # size of the job's JSON, size of the codestream
 _ANSWER = struct.Struct(">BQ")  # 1 when decoded, 0 when refused; size of what follows
 

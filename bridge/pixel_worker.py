@@ -11,7 +11,7 @@ import socket
 import sys
 
 from bridge.decoders import Undecodable, decode
-from bridge.pixel_job import receive_job, send_answer
+from bridge.pixel_job import READY, receive_job, send_answer
 
 
 def main(memory_limit_bytes: int, idle_exit_s: float) -> None:
@@ -19,6 +19,7 @@ def main(memory_limit_bytes: int, idle_exit_s: float) -> None:
     resource.setrlimit(resource.RLIMIT_DATA, (memory_limit_bytes, memory_limit_bytes))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with socket.socket(fileno=0) as connection:
+        connection.sendall(READY)
         while True:
             connection.settimeout(idle_exit_s)
             try:

@@ -24,6 +24,7 @@ from bridge.pixel_job import Job, receive, receive_answer_head, send_job
 
 _ROOT = Path(__file__).parents[1]
 _EXIT_GRACE_S = 10.0  # a worker leaves by itself this long after the pool has stopped using it
+_START_LIMIT_S = 60.0  # loading the codecs does not count against a frame's deadline
 _ATTEMPTS = 2  # a worker may be killed from outside; a frame that kills two is to blame itself
 
 
@@ -33,6 +34,7 @@ class PixelPool:
     def __init__(self, settings: config.Pixels) -> None:
         self._settings = settings
         self._idle: list[_Worker] = []
+        self._workers: set[_Worker] = set()
         self._lock = threading.Lock()
         self._slots = threading.BoundedSemaphore(settings.workers)
         self._waiting = 0
@@ -52,14 +54,14 @@ class PixelPool:
                 try:
                     decoded, body = worker.run(job, codestream, self._settings.deadline_s)
                 except TimeoutError:
-                    worker.kill()
+                    self._end(worker)
                     limit = f"{self._settings.deadline_s:g} s"
                     raise NotAcceptable(f"decoding the frame took longer than {limit}") from None
                 except (EOFError, OSError):
-                    worker.kill()
+                    self._end(worker)
                     continue
                 except BaseException:
-                    worker.kill()
+                    self._end(worker)
                     raise
                 self._give_back(worker)
                 if not decoded:
@@ -86,13 +88,19 @@ class PixelPool:
             for future in ahead:
                 future.cancel()
 
+    @property
+    def process_ids(self) -> list[int]:
+        """The workers that live now, idle and busy."""
+        with self._lock:
+            return [worker.process.pid for worker in self._workers]
+
     def close(self) -> None:
         """Stop every worker that is idle; busy ones stop when their job ends."""
         with self._lock:
             self._closed = True
             idle, self._idle = self._idle, []
         for worker in idle:
-            worker.kill()
+            self._end(worker)
         if self._threads is not None:
             self._threads.shutdown(cancel_futures=True)
 
@@ -132,10 +140,12 @@ class PixelPool:
             self._idle = [worker for worker in self._idle if worker.idle_since >= stale_before]
             worker = self._idle.pop() if self._idle else None
         for old in stale:
-            old.kill()
-        if worker is not None:
-            return worker
-        return _Worker(self._settings.memory_limit_bytes, self._settings.idle_exit_s + _EXIT_GRACE_S)
+            self._end(old)
+        if worker is None:
+            worker = _Worker(self._settings.memory_limit_bytes, self._settings.idle_exit_s + _EXIT_GRACE_S)
+            with self._lock:
+                self._workers.add(worker)
+        return worker
 
     def _give_back(self, worker: _Worker) -> None:
         worker.idle_since = time.monotonic()
@@ -143,6 +153,11 @@ class PixelPool:
             if not self._closed:
                 self._idle.append(worker)
                 return
+        self._end(worker)
+
+    def _end(self, worker: _Worker) -> None:
+        with self._lock:
+            self._workers.discard(worker)
         worker.kill()
 
 
@@ -165,9 +180,14 @@ class _Worker:
                 cwd=_ROOT,
             )
         self.idle_since = time.monotonic()
+        self._ready = False
 
     def run(self, job: Job, codestream: bytes, deadline_s: float) -> tuple[bool, bytes]:
         """(decoded?, frame or sentence). TimeoutError at the deadline, EOFError or OSError when the worker died."""
+        if not self._ready:
+            self.connection.settimeout(_START_LIMIT_S)
+            receive(self.connection, 1)
+            self._ready = True
         deadline = time.monotonic() + deadline_s
         self.connection.settimeout(deadline_s)
         send_job(self.connection, job, codestream)

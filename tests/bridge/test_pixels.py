@@ -1,0 +1,284 @@
+"""The codec pool: every codec bit by bit, and nothing a stream can do takes the pool down."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import imagecodecs
+import numpy as np
+import pytest
+
+from bridge.config import Pixels
+from bridge.errors import NotAcceptable, Unavailable
+from bridge.pixel_job import decoded_photometric_interpretation
+from bridge.pixels import PixelPool
+from bridge.syntaxes import TRANSFER_SYNTAXES
+from tests.bridge.frames_of import JPEG, LOSSLESS, RLE, described, encoded, image
+
+J2K = JPEG + "90"
+COMPRESSED = [uid for uid, row in TRANSFER_SYNTAXES.items() if row.encapsulated and row.decodable]
+
+
+@pytest.fixture(scope="module")
+def pool() -> Iterator[PixelPool]:
+    made = PixelPool(Pixels(workers=1))
+    yield made
+    made.close()
+
+
+def until(condition: Callable[[], object], deadline_s: float = 20.0) -> None:
+    end = time.monotonic() + deadline_s
+    while not condition():
+        assert time.monotonic() < end, "the condition never came true"
+        time.sleep(0.005)
+
+
+def slow_stream() -> tuple[bytes, object]:
+    """A codestream that keeps a codec busy for a second or so."""
+    noise = np.random.default_rng(1).integers(0, 65536, (2048, 2048), np.uint16)
+    return encoded(noise, J2K), noise
+
+
+@pytest.mark.parametrize("uid", LOSSLESS)
+@pytest.mark.parametrize("kind", ["u1", "u2", "i2", "u1 colour"])
+def test_lossless_frames_come_back_bit_by_bit(pool: PixelPool, uid: str, kind: str) -> None:
+    pixels = image(kind[:2], colour="colour" in kind)
+    assert pool.decode(encoded(pixels, uid), described(pixels), uid) == pixels.tobytes()
+
+
+@pytest.mark.parametrize("uid", [uid for uid in COMPRESSED if TRANSFER_SYNTAXES[uid].lossy])
+def test_lossy_frames_come_back_close(pool: PixelPool, uid: str) -> None:
+    pixels = image("u1")
+    if uid == JPEG + "51":
+        pixels = pixels.astype("u2") * 16
+    frame = np.frombuffer(pool.decode(encoded(pixels, uid), described(pixels), uid), pixels.dtype)
+    assert np.abs(frame.astype(int) - pixels.ravel().astype(int)).max() <= (64 if uid == JPEG + "51" else 8)
+
+
+def test_every_syntax_that_is_called_decodable_has_a_codec(pool: PixelPool) -> None:
+    for uid in COMPRESSED:
+        with pytest.raises(NotAcceptable) as refusal:
+            pool.decode(b"rubbish", described(image("u1")), uid)
+        assert "no codec" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("bits_stored", [10, 12, 13])
+def test_signed_values_in_an_unsigned_stream_are_sign_extended(pool: PixelPool, bits_stored: int) -> None:
+    pixels = np.arange(-(1 << bits_stored - 1), 1 << bits_stored - 1, dtype="i2").reshape(32, -1)
+    low_bits = (pixels.view("u2") & ((1 << bits_stored) - 1)).astype("u2")
+    stream = bytes(imagecodecs.jpeg8_encode(low_bits, lossless=True, bitspersample=bits_stored))
+    description = described(pixels, bits_stored=bits_stored, high_bit=bits_stored - 1)
+    assert pool.decode(stream, description, JPEG + "70") == pixels.tobytes()
+
+
+def test_eight_bit_streams_fill_sixteen_bit_words(pool: PixelPool) -> None:
+    pixels = image("u1")
+    assert pool.decode(encoded(pixels, J2K), described(pixels.astype("u2")), J2K) == pixels.astype("<u2").tobytes()
+
+
+def test_thirty_two_bits_survive_rle(pool: PixelPool) -> None:
+    pixels = image("u4")
+    assert pool.decode(encoded(pixels, RLE), described(pixels), RLE) == pixels.tobytes()
+
+
+@pytest.mark.parametrize("subsampling", ["444", "422", "420"])
+@pytest.mark.parametrize("photometric", ["YBR_FULL", "YBR_FULL_422"])
+def test_lossy_jpeg_colour_comes_out_as_rgb(pool: PixelPool, subsampling: str, photometric: str) -> None:
+    pixels = image("u1", rows=64, columns=64, colour=True)
+    stream = bytes(imagecodecs.jpeg8_encode(pixels, level=98, subsampling=subsampling))
+    description = described(pixels, photometric_interpretation=photometric)
+    frame = np.frombuffer(pool.decode(stream, description, JPEG + "50"), "u1").reshape(pixels.shape)
+    assert np.abs(frame.astype(int) - pixels).max() < 24
+    assert decoded_photometric_interpretation(JPEG + "50", photometric) == "RGB"
+
+
+def test_jpeg_that_is_rgb_already_is_not_transformed(pool: PixelPool) -> None:
+    pixels = image("u1", rows=64, columns=64, colour=True)
+    stream = bytes(imagecodecs.jpeg8_encode(pixels, level=98, colorspace="RGB", outcolorspace="RGB"))
+    frame = np.frombuffer(pool.decode(stream, described(pixels), JPEG + "50"), "u1").reshape(pixels.shape)
+    assert np.abs(frame.astype(int) - pixels).max() < 16
+
+
+@pytest.mark.parametrize(
+    ("suffix", "stored", "decoded"),
+    [
+        ("90", "YBR_RCT", "RGB"),
+        ("91", "YBR_ICT", "RGB"),
+        ("201", "YBR_RCT", "RGB"),
+        ("112", "XYB", "RGB"),
+        ("70", "YBR_FULL", "YBR_FULL"),
+        ("80", "YBR_FULL_422", "YBR_FULL"),
+        ("90", "PALETTE COLOR", "PALETTE COLOR"),
+        ("50", "MONOCHROME1", "MONOCHROME1"),
+    ],
+)
+def test_the_photometric_interpretation_tells_what_was_decoded(suffix: str, stored: str, decoded: str) -> None:
+    assert decoded_photometric_interpretation(JPEG + suffix, stored) == decoded
+
+
+@pytest.mark.parametrize("uid", [uid for uid in LOSSLESS if uid != JPEG + "92"])
+@pytest.mark.parametrize("kept", [0.0, 0.3, 0.6, 0.95])
+def test_a_cut_stream_is_refused_and_not_filled_up(pool: PixelPool, uid: str, kept: float) -> None:
+    pixels = np.random.default_rng(3).integers(0, 65536, (64, 64), np.uint16)
+    stream = encoded(pixels, uid)
+    with pytest.raises(NotAcceptable):
+        pool.decode(stream[: int(len(stream) * kept)], described(pixels), uid)
+
+
+def test_a_cut_lossy_jpeg_is_refused(pool: PixelPool) -> None:
+    pixels = image("u1")
+    with pytest.raises(NotAcceptable, match="cut off"):
+        pool.decode(encoded(pixels, JPEG + "50")[:-40], described(pixels), JPEG + "50")
+
+
+@pytest.mark.parametrize("uid", COMPRESSED)
+def test_a_stream_of_another_size_is_refused(pool: PixelPool, uid: str) -> None:
+    pixels = image("u1", rows=40)
+    if uid == JPEG + "51":
+        pixels = pixels.astype("u2")
+    with pytest.raises(NotAcceptable):
+        pool.decode(encoded(pixels, uid), described(image(pixels.dtype.str[1:], rows=41)), uid)
+
+
+def test_more_bits_than_allocated_are_refused(pool: PixelPool) -> None:
+    with pytest.raises(NotAcceptable, match="more bits"):
+        pool.decode(encoded(image("u2"), J2K), described(image("u1")), J2K)
+
+
+def test_hostile_dimensions_are_refused_before_anything_is_decoded() -> None:
+    pool = PixelPool(Pixels())
+    with pytest.raises(NotAcceptable, match="beyond the limit"):
+        pool.decode(b"", described(image("u2"), rows=65535, columns=65535), J2K)
+    assert pool.process_ids == []
+    pool.close()
+
+
+def test_a_stream_that_wants_too_much_memory_is_refused() -> None:
+    pool = PixelPool(Pixels(workers=1, memory_limit_bytes=160 << 20))
+    pixels = np.zeros((12000, 12000), np.uint8)
+    with pytest.raises(NotAcceptable):
+        pool.decode(encoded(pixels, JPEG + "80"), described(pixels), JPEG + "80")
+    small = image("u2")
+    assert pool.decode(encoded(small, J2K), described(small), J2K) == small.tobytes()
+    pool.close()
+
+
+def test_a_worker_killed_at_work_is_replaced_and_the_frame_still_comes() -> None:
+    pool = PixelPool(Pixels(workers=1))
+    stream, pixels = slow_stream()
+    with ThreadPoolExecutor(1) as thread:
+        frame = thread.submit(pool.decode, stream, described(pixels), J2K)
+        until(lambda: pool.process_ids)
+        killed = pool.process_ids[0]
+        os.kill(killed, signal.SIGKILL)
+        assert frame.result() == pixels.tobytes()
+    assert killed not in pool.process_ids
+    pool.close()
+
+
+def test_a_frame_that_kills_every_worker_is_refused_and_the_next_is_fine() -> None:
+    pool = PixelPool(Pixels(workers=1))
+    stream, pixels = slow_stream()
+    done = threading.Event()
+
+    def killer() -> None:
+        while not done.is_set():
+            for process_id in pool.process_ids:
+                os.kill(process_id, signal.SIGKILL)
+            time.sleep(0.01)
+
+    thread = threading.Thread(target=killer)
+    thread.start()
+    try:
+        with pytest.raises(NotAcceptable, match="crashed"):
+            pool.decode(stream, described(pixels), J2K)
+    finally:
+        done.set()
+        thread.join()
+    small = image("u2")
+    assert pool.decode(encoded(small, RLE), described(small), RLE) == small.tobytes()
+    pool.close()
+
+
+def test_a_frame_past_its_deadline_is_refused_and_its_worker_is_gone() -> None:
+    pool = PixelPool(Pixels(workers=1, deadline_s=0.05))
+    stream, pixels = slow_stream()
+    with pytest.raises(NotAcceptable, match=r"longer than 0\.05 s"):
+        pool.decode(stream, described(pixels), J2K)
+    assert pool.process_ids == []
+    small = image("u1", rows=8, columns=8)
+    assert pool.decode(encoded(small, RLE), described(small), RLE) == small.tobytes()
+    pool.close()
+
+
+def test_a_full_queue_is_refused_at_once() -> None:
+    pool = PixelPool(Pixels(workers=1, queue_limit=0))
+    stream, pixels = slow_stream()
+    with ThreadPoolExecutor(1) as thread:
+        first = thread.submit(pool.decode, stream, described(pixels), J2K)
+        until(lambda: pool.process_ids)
+        with pytest.raises(Unavailable, match="too many"):
+            pool.decode(stream, described(pixels), J2K)
+        assert first.result() == pixels.tobytes()
+    pool.close()
+
+
+def test_workers_never_outnumber_the_setting() -> None:
+    pool = PixelPool(Pixels(workers=2))
+    pixels = image("u2", rows=256, columns=256)
+    stream = encoded(pixels, J2K)
+    with ThreadPoolExecutor(8) as threads:
+        frames = list(threads.map(lambda _: pool.decode(stream, described(pixels), J2K), range(24)))
+    assert set(frames) == {pixels.tobytes()}
+    assert len(pool.process_ids) <= 2
+    pool.close()
+
+
+def test_decode_all_keeps_the_order_and_looks_ahead_only_a_little() -> None:
+    pool = PixelPool(Pixels(workers=2))
+    images = [image("u2", seed=seed) for seed in range(9)]
+    taken: list[int] = []
+
+    def streams() -> Iterator[bytes]:
+        for number, pixels in enumerate(images):
+            taken.append(number)
+            yield encoded(pixels, RLE)
+
+    frames = pool.decode_all(streams(), described(images[0]), RLE)
+    assert next(frames) == images[0].tobytes()
+    assert len(taken) <= 3
+    assert list(frames) == [pixels.tobytes() for pixels in images[1:]]
+    pool.close()
+
+
+def test_an_idle_worker_is_not_used_again_after_its_time() -> None:
+    pool = PixelPool(Pixels(workers=1, idle_exit_s=0.0))
+    small = image("u1")
+    pool.decode(encoded(small, RLE), described(small), RLE)
+    (first,) = pool.process_ids
+    pool.decode(encoded(small, RLE), described(small), RLE)
+    assert pool.process_ids != [first]
+    pool.close()
+
+
+def test_closing_ends_every_worker() -> None:
+    pool = PixelPool(Pixels(workers=1))
+    small = image("u1")
+    pool.decode(encoded(small, RLE), described(small), RLE)
+    (process_id,) = pool.process_ids
+    pool.close()
+    with pytest.raises(ProcessLookupError):
+        os.kill(process_id, 0)
+
+
+def test_the_pool_itself_never_loads_a_codec() -> None:
+    import subprocess
+
+    code = "import sys, bridge.pixels, bridge.transcode, bridge.retrieve; sys.exit('imagecodecs' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
