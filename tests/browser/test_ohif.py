@@ -35,7 +35,7 @@ def seen(
 ) -> dict[str, Any]:  # fmt: skip
     """What the browser saw; screenshots lie in the folder named by `artifacts`."""
     generate(made := tmp_path_factory.mktemp("sample_data"))
-    slices = sorted((shared_data / "ct-head-phantom").glob("I*.dcm"))[:SLICES]
+    slices = sorted((shared_data / "ct-head-phantom").glob("I*.dcm"), key=lambda path: int(path.stem[1:]))[-SLICES:]
     for files in ([made], slices):
         sent = dcmtk.run("storescu", "+sd", "+r", "-aec", bridge.ae_title, bridge.host, str(bridge.port), *files)
         assert sent.returncode == 0, sent.stderr
