@@ -5,8 +5,8 @@ The service's URL stays the placeholder byte 0x00, so one cached object serves e
 
 from __future__ import annotations
 
+import itertools
 import threading
-from collections import OrderedDict
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -28,7 +28,8 @@ _UIDS = {  # the unique keys, returned at every level below too (DICOM.md Q28)
 }
 _ALWAYS_COMPUTED = frozenset(COMPUTED) - {"SOPClassesInStudy"}  # Tables 10.6.3-3 to 10.6.3-5
 _NOT_OF_AN_INSTANCE = frozenset({0x00080005})  # the text of an answer is UTF-8 and says so by being JSON
-_OVERHEAD_BYTES = 600  # of one cache entry's key and bookkeeping
+_OVERHEAD_BYTES = 2000  # of one cache entry's key and bookkeeping
+_NUMBERS = itertools.count()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ class Fields:
 class _Plan:
     """Fields resolved for one level: what is taken from where."""
 
+    number: int  # one per plan, for cache keys
     always: tuple[IndexedAttribute, ...]  # returned empty when unknown (DICOM.md Q29)
     known: tuple[IndexedAttribute, ...]  # returned when there is a value
     computed: tuple[tuple[str, int, str], ...]  # keyword, tag, VR
@@ -52,37 +54,41 @@ class _Plan:
 
 
 class Answers:
-    """Makes and keeps results. Thread-safe; one per process."""
+    """Makes and keeps results. Thread-safe; one per process.
+
+    Two generations: what is used moves to the young one; when that is full it becomes the old one and the old one goes.
+    So a hit costs one look-up and no lock.
+    """
 
     def __init__(self, archive: Archive, cache_bytes: int) -> None:
         self._archive = archive
-        self._limit = cache_bytes
-        self._size = 0
-        self._cache: OrderedDict[Hashable, bytes] = OrderedDict()
+        self._limit = cache_bytes // 2
+        self._young: dict[Hashable, bytes] = {}
+        self._old: dict[Hashable, bytes] = {}
+        self._young_bytes = 0
         self._lock = threading.Lock()
 
     def objects(self, found: Iterable[Found], level: Level, fields: Fields) -> list[bytes]:
         """The JSON object of each match."""
         plan = _plan(level, fields)
-        return [self._object(match, plan, (level, fields)) for match in found]
+        return [self._object(match, plan) for match in found]
 
-    def _object(self, match: Found, plan: _Plan, fields: Hashable) -> bytes:
+    def _object(self, match: Found, plan: _Plan) -> bytes:
         # attributes of a higher level may change without this resource's revision, so they are part of the key
-        key = (fields, match.ref, match.revision, *match.attributes.values())
+        attributes = match.attributes
+        key = (plan.number, match.ref.site, match.revision, *attributes, *attributes.values())
+        kept = self._young.get(key)
+        if kept is None:
+            kept = self._old.get(key) or _make(self._archive, match, plan)
+            self._keep(key, kept)
+        return kept
+
+    def _keep(self, key: Hashable, made: bytes) -> None:
         with self._lock:
-            cached = self._cache.get(key)
-            if cached is not None:
-                self._cache.move_to_end(key)
-                return cached
-        made = _make(self._archive, match, plan)
-        with self._lock:
-            if key not in self._cache:
-                self._cache[key] = made
-                self._size += len(made) + _OVERHEAD_BYTES
-            while self._size > self._limit and self._cache:
-                _, dropped = self._cache.popitem(last=False)
-                self._size -= len(dropped) + _OVERHEAD_BYTES
-        return made
+            self._young[key] = made
+            self._young_bytes += len(made) + _OVERHEAD_BYTES
+            if self._young_bytes > self._limit:
+                self._old, self._young, self._young_bytes = self._young, {}, 0
 
 
 @lru_cache(maxsize=256)
@@ -109,7 +115,7 @@ def _plan(level: Level, fields: Fields) -> _Plan:
     )
     mine = {attribute.path for attribute in visible} | {(tag,) for _, tag, _ in computed} | {(_RETRIEVE_URL,)}
     documents = tuple(path for path in asked if path not in mine)
-    return _Plan(tuple(always), tuple(known), computed, documents, fields.everything)
+    return _Plan(next(_NUMBERS), tuple(always), tuple(known), computed, documents, fields.everything)
 
 
 def _is_default(owner: Level, keyword: str, fields: Fields) -> bool:
