@@ -178,12 +178,15 @@ def _floats(order: str, code: str) -> Writer:
 
 
 _FLOAT32 = struct.Struct("<f")
-_SMALLEST_NORMAL = 2.0**-126  # float32 below this has fewer than six digits
+_SMALLEST_NORMAL = 2.0**-126  # of float32
 
 
 def shortest_float32(number: float) -> str:
-    """The shortest decimal that reads back as the same float32: 1.1, not 1.10000002384. `number` is finite."""
-    for digits in range(6 if abs(number) >= _SMALLEST_NORMAL else 1, 10):
+    """The shortest decimal that reads back as the same float32: 1.1, not 1.10000002384. `number` is finite.
+
+    Denormal numbers keep nine digits: their shortest form reads back too, but is far off for who reads doubles.
+    """
+    for digits in range(6 if abs(number) >= _SMALLEST_NORMAL else 9, 10):
         decimal = f"{number:.{digits}g}"
         try:
             if _FLOAT32.unpack(_FLOAT32.pack(float(decimal)))[0] == number:
