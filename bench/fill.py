@@ -6,7 +6,7 @@ import os
 import random
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.answers import search
@@ -17,6 +17,7 @@ from bench.target import CACHE, Target, process_tree
 BATCHES = 10
 ASSOCIATIONS = 4
 STABLE_AGE_S = 75.0  # the rival begins its background work a minute after the last instance of a series
+_ELSEWHEN = "19000101"  # out of every date range that is searched
 _TINY, _SERIES, _MULTI = 5 * 10**36, 6 * 10**36, 7 * 10**36
 
 
@@ -36,12 +37,12 @@ class Contents:
     @property
     def ct_patient(self) -> Person:
         """Whose the CT study is."""
-        return person(10**7 + self.slices + self.implicit, 10**8)
+        return replace(person(10**7 + self.slices + self.implicit, 10**8), study_date=_ELSEWHEN)
 
     @property
     def multiframe_patient(self) -> Person:
         """Whose the multi-frame study is."""
-        return person(2 * 10**7 + self.frames, 10**8)
+        return replace(person(2 * 10**7 + self.frames, 10**8), study_date=_ELSEWHEN)
 
     @property
     def ct_series(self) -> str:

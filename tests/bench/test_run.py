@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -15,9 +16,9 @@ from bench.target import Target
 pytestmark = pytest.mark.server
 
 
-@pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Target]]:
-    with ours(tmp_path_factory.mktemp("ours")) as target:
+@pytest.fixture
+def servers(tmp_path: Path) -> Iterator[dict[str, Target]]:
+    with ours(tmp_path) as target:
         yield {"ours": target}
 
 
