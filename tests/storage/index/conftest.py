@@ -1,0 +1,43 @@
+"""An empty index on each database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from storage.index import SqlIndex, migrate, open_index
+from tests.servers.postgres import fresh_database as make_database
+from tests.storage.index.building import Clock
+
+DATABASES = ["sqlite", pytest.param("postgresql", marks=pytest.mark.server)]
+
+
+@pytest.fixture(params=DATABASES)
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The url of a database without a table."""
+    if request.param == "sqlite":
+        return f"sqlite://{tmp_path / 'index.sqlite'}"
+    return make_database(request.getfixturevalue("postgres_url"))
+
+
+@pytest.fixture
+def url(empty_url: str) -> str:
+    """The url of a migrated database without a row."""
+    migrate(empty_url)
+    return empty_url
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """The time as the index sees it."""
+    return Clock()
+
+
+@pytest.fixture
+def index(url: str, clock: Clock) -> Iterator[SqlIndex]:
+    """An empty index."""
+    opened = open_index(url, now=clock)
+    yield opened
+    opened.close()
