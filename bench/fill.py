@@ -5,18 +5,16 @@ from __future__ import annotations
 import os
 import random
 import tempfile
-import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.answers import search
 from bench.objects import Person, Template, ct_series, ct_template, multiframe_template, person, tiny_template, uid
 from bench.senders import push, write_files
-from bench.target import CACHE, Target, process_tree
+from bench.target import CACHE, STABLE_AGE_S, Target, rest
 
 BATCHES = 10
 ASSOCIATIONS = 4
-STABLE_AGE_S = 75.0  # the rival begins its background work a minute after the last instance of a series
 _ELSEWHEN = "19000101"  # out of every date range that is searched
 _TINY, _SERIES, _MULTI = 5 * 10**36, 6 * 10**36, 7 * 10**36
 
@@ -103,30 +101,6 @@ def fill(
         rest(servers, stable_age_s=stable_age_s)
         print("at rest", flush=True)
     return rates
-
-
-def rest(
-    servers: dict[str, Target], *, quiet_s: float = 10.0, stable_age_s: float = STABLE_AGE_S, deadline_s: float = 1200.0
-) -> None:
-    """Wait past the rival's stable age, then until the servers use less than 5 % of a core for `quiet_s`."""
-    trees = [target.pid for target in servers.values() if target.pid]
-    begin = time.monotonic()
-    while trees and time.monotonic() - begin < deadline_s:
-        before = sum(map(_cpu_s, trees))
-        time.sleep(quiet_s)
-        if sum(map(_cpu_s, trees)) - before < 0.05 * quiet_s and time.monotonic() - begin > stable_age_s:
-            break
-
-
-def _cpu_s(pid: int) -> float:
-    ticks = 0
-    for member in process_tree(pid):
-        try:
-            fields = Path(f"/proc/{member}/stat").read_text().rsplit(")", 1)[1].split()
-        except OSError:
-            continue
-        ticks += int(fields[11]) + int(fields[12])
-    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def _holds(target: Target, who: Person) -> bool:

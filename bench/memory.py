@@ -19,12 +19,11 @@ from pathlib import Path
 from bench import measure
 from bench.answers import DICOM, WrongAnswer
 from bench.client import fetch
-from bench.fill import rest
 from bench.measure import Measure
 from bench.objects import Template, ct_series, ct_template, multiframe_template, person, uid
 from bench.senders import push, write_files
 from bench.servers import add_arguments, targets, variant
-from bench.target import CACHE, Target, process_tree
+from bench.target import CACHE, Target, process_tree, rest
 
 FRAME_BYTES = 512 * 512 * 2
 SAMPLE_S = 0.02

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bench import rival
-from bench.target import CACHE, Target, free_port, parse_target, process_tree, wait_for_port
+from bench.target import CACHE, Target, free_port, parse_target, process_tree, rest, wait_for_port
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -94,7 +94,9 @@ def ours(directory: Path, store: str = "local", *, keep: bool = False) -> Iterat
         for port in (http_port, dicom_port):
             wait_for_port("127.0.0.1", port, lambda: process.poll() is None)
         url = f"http://127.0.0.1:{http_port}/dicom-web"
-        yield parse_target("ours", url, f"BRIDGE@127.0.0.1:{dicom_port}", process.pid)
+        target = parse_target("ours", url, f"BRIDGE@127.0.0.1:{dicom_port}", process.pid)
+        rest({"ours": target}, quiet_s=1.0, stable_age_s=0.0)  # the sockets listen before the doors have been loaded
+        yield target
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 CACHE = Path(os.environ.get("DICOM_BRIDGE_BENCH", "~/.cache/dicom-bridge-bench")).expanduser()
+STABLE_AGE_S = 75.0  # the rival begins its background work a minute after the last instance of a series
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,3 +82,27 @@ def wait_for_port(host: str, port: int, alive: Callable[[], bool], deadline_s: f
         else:
             return
     raise RuntimeError(f"nothing listens on port {port} after {deadline_s:.0f} s")
+
+
+def rest(
+    servers: dict[str, Target], *, quiet_s: float = 10.0, stable_age_s: float = STABLE_AGE_S, deadline_s: float = 1200.0
+) -> None:
+    """Wait past the rival's stable age, then until the servers use less than 5 % of a core for `quiet_s`."""
+    trees = [target.pid for target in servers.values() if target.pid is not None]
+    begin = time.monotonic()
+    while trees and time.monotonic() - begin < deadline_s:
+        before = sum(map(_cpu_s, trees))
+        time.sleep(quiet_s)
+        if sum(map(_cpu_s, trees)) - before < 0.05 * quiet_s and time.monotonic() - begin > stable_age_s:
+            break
+
+
+def _cpu_s(pid: int) -> float:
+    ticks = 0
+    for member in process_tree(pid):
+        try:
+            fields = Path(f"/proc/{member}/stat").read_text().rsplit(")", 1)[1].split()
+        except OSError:
+            continue
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
