@@ -11,6 +11,7 @@ import pydicom
 import pydicom.datadict
 import pytest
 from pydicom.data import get_testdata_file
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
@@ -49,23 +50,25 @@ def by_pydicom(data_set: Dataset, *, big_endian: bool) -> dict[str, Any]:
     """pydicom's JSON without group lengths, its words in little endian, invalid elements left out."""
     parsed: dict[str, Any] = {}
     for key in sorted(data_set.keys()):
+        tag = f"{int(key):08X}"
+        if tag.endswith("0000") or tag.startswith(("0002", "0000")):
+            continue
         try:
-            element = data_set[key]
+            parsed[tag] = one_by_pydicom(data_set[key], big_endian=big_endian)
         except ValueError:
             continue  # a number that is none
-        tag = f"{int(element.tag):08X}"
-        if element.tag.element == 0 or tag.startswith(("0002", "0000")):
-            continue
-        if element.VR == "SQ":
-            items = [by_pydicom(item, big_endian=big_endian) for item in element.value]
-            parsed[tag] = {"vr": "SQ", "Value": items} if items else {"vr": "SQ"}
-            continue
-        value = element.to_json_dict(lambda _: "", 1 << 40)
-        if big_endian and "InlineBinary" in value:
-            raw = base64.b64decode(value["InlineBinary"])
-            value["InlineBinary"] = base64.b64encode(swap_words(raw, value["vr"])).decode()
-        parsed[tag] = value
     return parsed
+
+
+def one_by_pydicom(element: DataElement, *, big_endian: bool) -> dict[str, Any]:
+    if element.VR == "SQ":
+        items = [by_pydicom(item, big_endian=big_endian) for item in element.value]
+        return {"vr": "SQ", "Value": items} if items else {"vr": "SQ"}
+    value: dict[str, Any] = element.to_json_dict(lambda _: "", 1 << 40)
+    if big_endian and "InlineBinary" in value:
+        raw = base64.b64decode(value["InlineBinary"])
+        value["InlineBinary"] = base64.b64encode(swap_words(raw, value["vr"])).decode()
+    return value
 
 
 @pytest.mark.parametrize("name", sorted(FILES))

@@ -136,7 +136,9 @@ def test_a_partial_last_word_stays() -> None:
     assert swap_words(b"012", "OW") == b"102"
 
 
-@pytest.mark.parametrize(("number", "text"), [(1.1, "1.1"), (100.0, "100.0"), (1e10, "1e+10"), (1.4e-45, "1.40129846e-45")])
+@pytest.mark.parametrize(
+    ("number", "text"), [(1.1, "1.1"), (100.0, "100.0"), (1e10, "1e+10"), (1.4e-45, "1.40129846e-45")]
+)
 def test_float32_is_written_in_its_shortest_form(number: float, text: str) -> None:
     assert shortest_float32(struct.unpack("<f", struct.pack("<f", number))[0]) == text
 
