@@ -82,10 +82,15 @@ class Association:
         finally:
             self._finish(outcome, last_words)
 
+    @property
+    def is_idle(self) -> bool:
+        """No operation is running."""
+        return self._exchange is None or self._exchange.is_idle
+
     def drain(self) -> None:
         """End as soon as no operation is running."""
         self._is_draining = True
-        if self._exchange is None or self._exchange.is_idle:
+        if self.is_idle:
             _shut(self._socket, socket.SHUT_RD)  # wakes a waiting read
 
     def cut(self) -> None:

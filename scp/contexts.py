@@ -37,6 +37,8 @@ STORAGE_CLASSES: dict[str, str] = {
     },
 }
 
+_DICOM_ROOT = "1.2.840.10008."
+
 # Every transfer syntax whose data sets can be kept: a whole data set, with its pixels in it.
 STORABLE: dict[str, TransferSyntax] = {uid: row for uid, row in TRANSFER_SYNTAXES.items() if row.media_type}
 
@@ -109,9 +111,16 @@ def choose(proposed: Collection[str]) -> str:
     return min(rows, key=_rank).uid if rows else ""
 
 
-def _rank(row: TransferSyntax) -> tuple[bool, bool, bool, bool, bool]:
-    """Lower is better: little endian, nothing lost, as compressed, explicit VR, not deflated as a whole."""
-    return (row.big_endian, row.lossy, not row.encapsulated, not row.explicit, row.deflated)
+def _rank(row: TransferSyntax) -> tuple[bool, ...]:
+    """Lower is better: the standard's own, little endian, nothing lost, as compressed, explicit VR, not deflated."""
+    return (
+        not row.uid.startswith(_DICOM_ROOT),
+        row.big_endian,
+        row.lossy,
+        not row.encapsulated,
+        not row.explicit,
+        row.deflated,
+    )
 
 
 def _result(proposal: Proposal, service: str | None, transfer_syntax: str, *, allowed: bool) -> Result:

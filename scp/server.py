@@ -38,7 +38,7 @@ class Server:
         self._slots = Slots(settings.storage.directory / "run" / "associations", settings.dimse.associations)
         self._door = Door(archive=archive, intake=intake, peers=Peers(settings), slots=self._slots)
         self._share = math.ceil(settings.dimse.associations / max(settings.dimse.processes, 1))
-        self._open: dict[Association, threading.Thread] = {}
+        self._associations: dict[Association, threading.Thread] = {}
         self._changed = threading.Condition()
         self._wake_read, self._wake_write = os.pipe()
         self._is_stopping = False
@@ -48,6 +48,15 @@ class Server:
         """Host and port it listens on."""
         host, port = self._listening.getsockname()[:2]
         return host, port
+
+    def open(self) -> int:
+        """How many connections this process has."""
+        return len(self._associations)
+
+    def busy(self) -> int:
+        """How many of them have an operation running."""
+        with self._changed:
+            return sum(not association.is_idle for association in self._associations)
 
     def stop(self) -> None:
         """Ask `run` to drain and return; safe in a signal handler."""
@@ -72,13 +81,13 @@ class Server:
         """True when there may be someone to accept."""
         poll = select.poll()
         poll.register(self._wake_read, select.POLLIN)
-        if len(self._open) < self._share:
+        if len(self._associations) < self._share:
             poll.register(self._listening, select.POLLIN)
             return any(descriptor != self._wake_read for descriptor, _ in poll.poll())
         return not poll.poll(_POLITE_S * 1000)
 
     def _accept(self) -> None:
-        if len(self._open) >= self._dimse.associations + _UNDECIDED and not self._make_room():
+        if len(self._associations) >= self._dimse.associations + _UNDECIDED and not self._make_room():
             return
         try:
             connection, address = self._listening.accept()
@@ -91,7 +100,7 @@ class Server:
         association = Association(connection, str(address[0]), self._door)
         thread = threading.Thread(target=self._run, args=(association,), name=f"association {address[0]}")
         with self._changed:
-            self._open[association] = thread
+            self._associations[association] = thread
         metrics.ASSOCIATIONS_OPEN.inc()
         thread.start()
 
@@ -101,13 +110,13 @@ class Server:
         finally:
             metrics.ASSOCIATIONS_OPEN.dec()
             with self._changed:
-                del self._open[association]
+                del self._associations[association]
                 self._changed.notify_all()
 
     def _make_room(self) -> bool:
         """Cut the oldest connection that has not said who it is; False when there is none."""
         with self._changed:
-            oldest = next((association for association in self._open if not association.is_established), None)
+            oldest = next((association for association in self._associations if not association.is_established), None)
         if oldest is not None:
             oldest.cut()
         return oldest is not None
@@ -115,12 +124,12 @@ class Server:
     def _drain(self) -> None:
         """Running operations may finish; what is left at the end of the time is cut."""
         with self._changed:
-            left = dict(self._open)
+            left = dict(self._associations)
         for association in left:
             association.drain()
         with self._changed:
-            self._changed.wait_for(lambda: not self._open, self._dimse.drain_timeout_s)
-            late = list(self._open)
+            self._changed.wait_for(lambda: not self._associations, self._dimse.drain_timeout_s)
+            late = list(self._associations)
         for association in late:
             association.cut()
         for thread in left.values():
