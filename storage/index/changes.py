@@ -112,8 +112,13 @@ def modalities(session: Session, study_row: int) -> frozenset[str]:
     return frozenset(part for (text,) in found for part in text.split("\\") if part)
 
 
-def drop_instances(session: Session, ledger: Ledger, site_name: str, instance_rows: Sequence[int]) -> None:
-    """Remove rows of instances and what hangs on them; studies and series shrink, change their winner or go."""
+def drop_instances(
+    session: Session, ledger: Ledger, site_name: str, instance_rows: Sequence[int], *, revision: int
+) -> None:
+    """Remove rows of instances and what hangs on them; studies and series shrink, change their winner or go.
+
+    `revision` is the seq of the event that says so.
+    """
     site_state = ledger.site(site_name)
     chosen = {"rows": session.listing(instance_rows)}
     going = session.rows(_GOING, chosen)
@@ -123,12 +128,12 @@ def drop_instances(session: Session, ledger: Ledger, site_name: str, instance_ro
     site_state.instances -= len(going)
     site_state.size_bytes -= sum(size for *_, size in going)
     for series_row in sorted({row for _, row, _ in going}):
-        _shrink_series(session, ledger, site_state, series_row)
+        _shrink_series(session, ledger, site_state, series_row, revision)
     for study_row in sorted({row for row, _, _ in going}):
-        _shrink_study(session, ledger, site_state, study_row)
+        _shrink_study(session, ledger, site_state, study_row, revision)
 
 
-def _shrink_series(session: Session, ledger: Ledger, site_state: SiteState, row: int) -> None:
+def _shrink_series(session: Session, ledger: Ledger, site_state: SiteState, row: int, revision: int) -> None:
     count, size_bytes, own = session.rows(_SERIES_SUMS, {"series_row": row})[0]
     if not count:
         site_state.series -= 1
@@ -140,16 +145,16 @@ def _shrink_series(session: Session, ledger: Ledger, site_state: SiteState, row:
         return
     state = SeriesState.load_row(session, row)
     state.instance_count, state.size_bytes, state.own_metadata = count, size_bytes, own
-    state.revision, state.changed_at = ledger.seq, microseconds(ledger.now)
+    state.revision, state.changed_at = revision, microseconds(ledger.now)
     first = session.rows(_FIRST_OF_SERIES, {"series_row": row})[0]
     used = {number for (number,) in session.rows(_VARIANTS_OF_SERIES, {"series_row": row})}
     state.settle(session, first, used)
     state.write(session)
 
 
-def _shrink_study(session: Session, ledger: Ledger, site_state: SiteState, row: int) -> None:
+def _shrink_study(session: Session, ledger: Ledger, site_state: SiteState, row: int, revision: int) -> None:
     series_count, count, size_bytes = session.rows(_STUDY_SUMS, {"study_row": row})[0]
-    site_state.shape_seq = ledger.seq
+    site_state.shape_seq = revision
     if not count:
         site_state.studies -= 1
         _forget(session, Level.STUDY, row)
@@ -158,7 +163,7 @@ def _shrink_study(session: Session, ledger: Ledger, site_state: SiteState, row: 
         return
     state = StudyState.load_row(session, row)
     state.series_count, state.instance_count, state.size_bytes = series_count, count, size_bytes
-    state.revision, state.changed_at = ledger.seq, microseconds(ledger.now)
+    state.revision, state.changed_at = revision, microseconds(ledger.now)
     state.cold_count = session.rows(_COLD, {"study_row": row})[0][0]
     state.modalities = modalities(session, row)
     state.sop_classes = frozenset(uid for (uid,) in session.rows(_CLASSES, {"study_row": row}))

@@ -104,7 +104,8 @@ def _commit_site(session: Session, ledger: Ledger, site_name: str, members: Sequ
     store(session, ledger, site_name, _alive(fresh, dead))
     for waiting, there in replacing:
         if _alive([waiting], dead):
-            drop_instances(session, ledger, site_name, [there.row])
+            drop_instances(session, ledger, site_name, [there.row], revision=ledger.seq + 1)
+            doom(session, there.location, ledger.now)
             store(session, ledger, site_name, [waiting], change=Change.REPLACED)
 
 

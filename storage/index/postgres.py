@@ -58,7 +58,7 @@ class Postgres(Database):
         self, url: str, *, password: str, connections: int, lock_timeout_s: float, statement_timeout_s: float
     ) -> None:
         super().__init__()
-        self.dialect = dialect.dialect()
+        self.dialect = dialect.PGDialect_psycopg()  # type: ignore[no-untyped-call]  # SQLAlchemy leaves it untyped
         self._options = _connect_options(url, password, lock_timeout_s, statement_timeout_s)
         self._lock_timeout_s = lock_timeout_s
         self._free = threading.BoundedSemaphore(connections)

@@ -57,7 +57,7 @@ def remove(session: Session, ref: ResourceRef, origin: Origin, now: datetime) ->
         doom(session, rows.location(store_name, key, version), now)
         memory.add((series_uid, sop_uid))
     series_uids = {series_uid for series_uid, _ in memory}
-    drop_instances(session, ledger, ref.site, [row[0] for row in going])
+    drop_instances(session, ledger, ref.site, [row[0] for row in going], revision=ledger.seq)
     _drop_conflicts(session, site_id, ref, [sop_uid for _, sop_uid in memory], now)
     for parent in [ResourceRef(ref.site, ref.study_instance_uid, uid) for uid in sorted(series_uids)]:
         if reads.revision(session, parent) is None:
@@ -87,7 +87,7 @@ def promote(session: Session, conflict_id: int, origin: Origin, now: datetime) -
         first = reads.instance_by_sop(session, site_name, sop_uid)
         assert first is not None, "known in this transaction"
         came_from = session.rows(_EVENT, {"at_seq": known.row})
-        drop_instances(session, ledger, site_name, [known.row])
+        drop_instances(session, ledger, site_name, [known.row], revision=ledger.seq + 1)
         store(session, ledger, site_name, [waiting], change=Change.REPLACED)
         by = rows.event(came_from[0]).origin if came_from else origin
         add_conflict(session, ledger.site(site_name).row, ledger.seq, first, by, now)

@@ -36,7 +36,7 @@ class SqlIndex:
     ) -> None:
         self._database = database
         self._commit_window_s = commit_window_s
-        self._now = now
+        self.now = now
         self._search = Search(database)
         self._writer = GroupWriter(self._write_group, group_limit=group_limit, wait_limit_s=wait_limit_s)
 
@@ -75,14 +75,14 @@ class SqlIndex:
 
     def swap(self, record: InstanceRecord, new: Location, origin: Origin, *, put_at: datetime) -> bool:
         """Compare-and-swap the location."""
-        now = self._now()
+        now = self.now()
         if (now - put_at).total_seconds() > self._commit_window_s:
             raise IngestExpired("the swap comes too long after the put; copy the object again")
         return self._database.write(lambda session: settle.swap(session, record, new, origin, now))
 
     def remove(self, ref: ResourceRef, origin: Origin) -> Sequence[Event]:
         """Drop the rows at and below `ref`."""
-        return self._database.write(lambda session: settle.remove(session, ref, origin, self._now()))
+        return self._database.write(lambda session: settle.remove(session, ref, origin, self.now()))
 
     def conflicts(self, site: str | None = None) -> Sequence[Conflict]:
         """Unsettled conflicts, oldest first."""
@@ -90,15 +90,15 @@ class SqlIndex:
 
     def promote(self, conflict_id: int, origin: Origin) -> Event | None:
         """The second takes the first one's place."""
-        return self._database.write(lambda session: settle.promote(session, conflict_id, origin, self._now()))
+        return self._database.write(lambda session: settle.promote(session, conflict_id, origin, self.now()))
 
     def dismiss(self, conflict_id: int) -> bool:
         """Drop a conflict and queue its bytes for reclaim."""
-        return self._database.write(lambda session: settle.dismiss(session, conflict_id, self._now()))
+        return self._database.write(lambda session: settle.dismiss(session, conflict_id, self.now()))
 
     def add_bundle(self, bundle: Bundle) -> bool:
         """Attach a bundle and clear the rows' metadata."""
-        return self._database.write(lambda session: settle.add_bundle(session, bundle, self._now()))
+        return self._database.write(lambda session: settle.add_bundle(session, bundle, self.now()))
 
     def doomed(self, *, before: datetime, after: int = 0, limit: int) -> Sequence[Doomed]:
         """Locations queued for reclaim before that time."""
@@ -186,5 +186,5 @@ class SqlIndex:
         self._database.close()
 
     def _write_group(self, group: Sequence[Waiting]) -> None:
-        now = self._now()
+        now = self.now()
         self._database.write(lambda session: commit_group(session, group, now=now, window_s=self._commit_window_s))

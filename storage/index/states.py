@@ -75,7 +75,7 @@ class State:
         known = session.rows(_VARIANTS, {"at_level": self.level.value, "at_owner": self.row})
         unused = [one for one, _ in known if one not in used]
         if number != self.variant:
-            self.packed = dict(known)[number]
+            self.packed = next(text for one, text in known if one == number)
             self.attributes, self.variant, self.derived = json.loads(self.packed), number, True
         owner = {"at_level": self.level.value, "at_owner": self.row}
         session.many(_DROP_VARIANT, [{**owner, "at_number": one} for one in unused])

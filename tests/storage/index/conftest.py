@@ -9,7 +9,7 @@ import pytest
 
 from storage.index import SqlIndex, migrate, open_index
 from tests.servers.postgres import fresh_database as make_database
-from tests.storage.index.building import Clock
+from tests.storage.index.building import Clock, empty_postgres
 
 DATABASES = ["sqlite", pytest.param("postgresql", marks=pytest.mark.server)]
 
@@ -22,11 +22,24 @@ def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return make_database(request.getfixturevalue("postgres_url"))
 
 
-@pytest.fixture
-def url(empty_url: str) -> str:
+@pytest.fixture(scope="session")
+def postgres_index(postgres_url: str) -> str:
+    """One migrated database for all tests; `url` empties it."""
+    made = make_database(postgres_url)
+    migrate(made)
+    return made
+
+
+@pytest.fixture(params=DATABASES)
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The url of a migrated database without a row."""
-    migrate(empty_url)
-    return empty_url
+    if request.param == "sqlite":
+        made = f"sqlite://{tmp_path / 'index.sqlite'}"
+        migrate(made)
+        return made
+    made = request.getfixturevalue("postgres_index")
+    empty_postgres(made)
+    return made
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 from storage.errors import IngestExpired, InvalidQuery
 from storage.index import SqlIndex, open_index
 from storage.index.base import Bundle
-from storage.query import Empty, Query, Range, Single, Universal, Wildcard
+from storage.query import Criterion, Empty, Query, Range, Single, Universal, Wildcard
 from storage.records import Change, Level, Location, Outcome, ResourceRef, Retention
 from tests.storage.index.building import (
     CT,
@@ -178,7 +178,9 @@ def test_sites_do_not_see_each_other(index: SqlIndex) -> None:
 
 
 def test_text_that_no_database_takes_is_cleaned(index: SqlIndex) -> None:
-    keep(index, record(attributes=attributes(PatientID="A\0B", StudyDescription="x\ud800y", AccessionNumber="9" * 5000)))
+    keep(
+        index, record(attributes=attributes(PatientID="A\0B", StudyDescription="x\ud800y", AccessionNumber="9" * 5000))
+    )
     found = study_found(index)
     assert found is not None
     assert found.attributes["PatientID"] == "AB"
@@ -190,7 +192,9 @@ def test_text_that_no_database_takes_is_cleaned(index: SqlIndex) -> None:
 
 
 @pytest.mark.parametrize("order", [(1, 2, 3), (3, 2, 1), (2, 3, 1)])
-def test_the_first_received_instance_wins_whatever_the_order_of_commits(index: SqlIndex, order: tuple[int, ...]) -> None:
+def test_the_first_received_instance_wins_whatever_the_order_of_commits(
+    index: SqlIndex, order: tuple[int, ...]
+) -> None:
     for number in order:
         own = attributes(PatientName=f"Name^{number}", SeriesDescription=f"series {number}", Modality=f"M{number}")
         keep(index, record(1, 1, number, attributes=own))
@@ -541,7 +545,7 @@ def test_counts_are_exact_after_a_change(index: SqlIndex) -> None:
     for study in range(1, 6):
         keep(index, record(study))
     query = Query(site="default", level=Level.STUDY, limit=1, intervals=(), criteria=())
-    named = replace(query, criteria=(_criterion(NAME, "PN", Wildcard("zhang*")),))
+    named = replace(query, criteria=(Criterion(NAME, "PN", Wildcard("zhang*")),))
     assert index.search(named).remaining == 4
     index.remove(ref(1, None, None), PERSON)
     assert index.search(named).remaining == 3
@@ -620,9 +624,10 @@ def test_a_search_finds_much_or_little_in_the_same_order(index: SqlIndex) -> Non
     everything = find(index, Level.SERIES, limit=100)
     some = find(index, Level.SERIES, (NAME, "PN", Wildcard("*i^*")), limit=100)
     assert some == everything
-    assert find(index, Level.INSTANCE, (NAME, "PN", Wildcard("li^1*")), limit=5) == [
-        f"{uid}.1" for uid in everything if uid.split(".")[2].startswith("1")
-    ][:5]
+    assert (
+        find(index, Level.INSTANCE, (NAME, "PN", Wildcard("li^1*")), limit=5)
+        == [f"{uid}.1" for uid in everything if uid.split(".")[2].startswith("1")][:5]
+    )
 
 
 # ---- the whole ----
@@ -636,7 +641,15 @@ def test_a_dump_tells_content_and_not_history(index: SqlIndex, url: str, clock: 
     index.remove(ref(3, None, None), PERSON)
     clock.pass_by(99)
     assert list(index.dump()) == before
-    assert [line.split()[0] for line in before] == ["study", "series", "instance", "instance", "study", "series", "instance"]
+    assert [line.split()[0] for line in before] == [
+        "study",
+        "series",
+        "instance",
+        "instance",
+        "study",
+        "series",
+        "instance",
+    ]
     keep(index, record(content="b"))
     assert len(list(index.dump())) == len(before) + 1
 
@@ -662,9 +675,3 @@ def test_close_finishes_what_waits(url: str) -> None:
     again = open_index(url)
     assert len(again.instances(ref(1, None, None))) == 8
     again.close()
-
-
-def _criterion(path: tuple[int, ...], vr: str, matcher: Wildcard) -> object:
-    from storage.query import Criterion
-
-    return Criterion(path, vr, matcher)
