@@ -82,9 +82,7 @@ def test_of_many_puts_under_one_key_exactly_one_wins(store: ObjectStore) -> None
 
 
 @pytest.mark.parametrize("in_file", [False, True])
-def test_a_put_that_raised_may_be_repeated_under_another_key(
-    store: ObjectStore, tmp_path: Path, in_file: bool
-) -> None:
+def test_a_put_that_raised_may_be_repeated_under_another_key(store: ObjectStore, tmp_path: Path, in_file: bool) -> None:
     taken_key, key = new_key(), new_key()
     store.put(taken_key, payload(b"other"), meta=NOTHING)
     with spooled(tmp_path) if in_file else payload() as repeated:

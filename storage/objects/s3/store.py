@@ -29,9 +29,18 @@ from storage.keys import check_key
 from storage.objects.base import CHUNK_BYTES, ObjectInfo, ObjectMeta
 from storage.objects.meta import check_meta, check_tags, extended
 from storage.objects.payload import Payload
-from storage.objects.s3 import multipart
+from storage.objects.s3 import listing, multipart
 from storage.objects.s3.probe import Capabilities, probe
-from storage.objects.s3.wire import SEND_BYTES, Refused, S3Settings, Wire, server_time, storage_error, unreachable
+from storage.objects.s3.wire import (
+    SEND_BYTES,
+    Refused,
+    S3Settings,
+    Wire,
+    server_time,
+    storage_error,
+    unreachable,
+    version_of,
+)
 
 RANGE_BYTES = 4 << 20  # of one GET
 _USER = "x-amz-meta-"
@@ -40,7 +49,6 @@ _LOCK_MODE, _LOCK_UNTIL, _LOCK_HOLD = (
     "x-amz-object-lock-retain-until-date",
     "x-amz-object-lock-legal-hold",
 )
-_NOT_VERSIONED = "null"  # the version id of what was put before, or without, versioning
 
 
 class S3Store:
@@ -105,13 +113,8 @@ class S3Store:
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """See ObjectStore. On a versioned bucket each version is an object of its own, also below a delete marker."""
-        with sdk_errors():
-            for found in self._sdk.list_objects(
-                self.settings.bucket, prefix=prefix, recursive=True, include_version=self.is_versioned()
-            ):
-                if not found.is_delete_marker and not found.is_dir:
-                    modified_at = found.last_modified or self.now()
-                    yield ObjectInfo(found.object_name or "", found.size or 0, modified_at, _version(found.version_id))
+        found = listing.versions if self.is_versioned() else listing.objects
+        return (listed.info for listed in found(self.wire, prefix) if not listed.is_delete_marker)
 
     def set_tags(self, key: str, tags: Mapping[str, str], *, version_id: str | None = None) -> None:
         """See ObjectPolicy."""
@@ -210,7 +213,7 @@ class S3Store:
             if info.size_bytes != payload.size_bytes:
                 raise
             return info
-        version_id = _version(response.headers.get("x-amz-version-id"))
+        version_id = version_of(response.headers.get("x-amz-version-id"))
         return ObjectInfo(key, payload.size_bytes, server_time(response) or self.now(), version_id)
 
     def _headers(self, key: str, meta: ObjectMeta) -> dict[str, str]:
@@ -277,10 +280,7 @@ class S3Store:
 
     def _versions(self, key: str) -> Iterator[str | None]:
         """The versions and delete markers of exactly this key."""
-        with sdk_errors():
-            for found in self._sdk.list_objects(self.settings.bucket, prefix=key, recursive=True, include_version=True):
-                if found.object_name == key:
-                    yield found.version_id
+        return (listed.version_id for listed in listing.versions(self.wire, key) if listed.info.key == key)
 
     def _delete(self, key: str, version_id: str | None) -> None:
         try:
@@ -329,7 +329,7 @@ def _info(key: str, response: urllib3.BaseHTTPResponse) -> ObjectInfo:
         key,
         int(headers["Content-Length"]),
         parsedate_to_datetime(headers["Last-Modified"]),
-        _version(headers.get("x-amz-version-id")),
+        version_of(headers.get("x-amz-version-id")),
     )
 
 
@@ -337,10 +337,6 @@ def _total(response: urllib3.BaseHTTPResponse) -> int:
     """The object's size: after the slash of Content-Range (RFC 9110 §14.4), or the whole body's length."""
     content_range = response.headers.get("Content-Range", "")
     return int(content_range.rpartition("/")[2] if content_range else response.headers["Content-Length"])
-
-
-def _version(version_id: str | None) -> str | None:
-    return None if version_id in (None, "", _NOT_VERSIONED) else version_id
 
 
 def _version_query(version_id: str | None) -> dict[str, str]:

@@ -35,6 +35,15 @@ SEND_BYTES = 256 << 10
 _ATTEMPTS = 3
 _PAUSE_S = 0.1  # doubled after each attempt
 _RETRIED = (429, 500, 502, 503, 504)
+_SDK_RETRIES = urllib3.Retry(  # of the few calls that the SDK makes; those below count their own
+    total=_ATTEMPTS - 1,
+    read=0,
+    redirect=0,
+    status_forcelist=_RETRIED,
+    backoff_factor=2 * _PAUSE_S,
+    respect_retry_after_header=False,
+    raise_on_status=False,
+)
 _NO_BODY = hashlib.sha256(b"").hexdigest()
 _TIME = "%Y%m%dT%H%M%SZ"
 
@@ -99,7 +108,7 @@ class Wire:
             maxsize=settings.connections,
             block=True,
             timeout=urllib3.Timeout(connect=settings.connect_timeout_s, read=settings.read_timeout_s),
-            retries=False,
+            retries=_SDK_RETRIES,
         )
 
     def request(
@@ -186,6 +195,7 @@ class Wire:
             headers=sent,
             preload_content=not stream,
             redirect=False,
+            retries=False,
             pool_timeout=settings.read_timeout_s,
         )
 
@@ -207,6 +217,11 @@ def server_time(response: urllib3.BaseHTTPResponse) -> datetime | None:
         return parsedate_to_datetime(response.headers["Date"])
     except (KeyError, ValueError):
         return None
+
+
+def version_of(version_id: str | None) -> str | None:
+    """A version id as locations keep it: None for what was put without versioning."""
+    return None if version_id in (None, "", "null") else version_id
 
 
 def xml(response: urllib3.BaseHTTPResponse) -> ElementTree.Element:
