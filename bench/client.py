@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 RECEIVE_BYTES = 1 << 20
+RETRIES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,7 @@ class _Connection:
 
     socket: socket.socket
     begin: float = 0.0
+    request: bytes = b""
     head: bytearray = field(default_factory=bytearray)
     reading_head: bool = True
     remaining: int = 0  # of the body, or of the current chunk with its CRLF
@@ -103,6 +105,7 @@ def _drive(
     buffer = memoryview(bytearray(RECEIVE_BYTES))
     latencies: list[float] = []
     size = sent = 0
+    retries = RETRIES
     for _ in range(connections):
         connection = _Connection(_connect(address))
         selector.register(connection.socket, selectors.EVENT_READ, connection)
@@ -114,17 +117,24 @@ def _drive(
     while busy:
         for key, _ in selector.select():
             connection = key.data
-            if not _receive(connection, buffer):
+            try:
+                if not _receive(connection, buffer):
+                    continue
+            except (
+                ConnectionResetError
+            ):  # closed while idle, as either side may at any time (RFC 9112 §9.3.1): ask again
+                retries -= 1
+                if not retries:
+                    raise
+                _reconnect(selector, connection, address)
+                connection.socket.sendall(connection.request)
                 continue
             now = time.perf_counter()
             latencies.append(now - connection.begin)
             size += connection.body_bytes
             if now - begin < seconds or sent < at_least:
                 if connection.until_close:
-                    selector.unregister(connection.socket)
-                    connection.socket.close()
-                    connection.socket = _connect(address)
-                    selector.register(connection.socket, selectors.EVENT_READ, connection)
+                    _reconnect(selector, connection, address)
                 _send(connection, requests[sent % len(requests)])
                 sent += 1
             else:
@@ -141,7 +151,15 @@ def _connect(address: tuple[str, int]) -> socket.socket:
     return connected
 
 
+def _reconnect(selector: selectors.BaseSelector, connection: _Connection, address: tuple[str, int]) -> None:
+    selector.unregister(connection.socket)
+    connection.socket.close()
+    connection.socket = _connect(address)
+    selector.register(connection.socket, selectors.EVENT_READ, connection)
+
+
 def _send(connection: _Connection, request: bytes) -> None:
+    connection.request = request
     connection.reading_head, connection.body_bytes, connection.begin = True, 0, time.perf_counter()
     connection.head.clear()
     connection.socket.sendall(request)
@@ -153,6 +171,8 @@ def _receive(connection: _Connection, buffer: memoryview) -> bool:
     if not count:
         if connection.until_close and not connection.reading_head:
             return True
+        if connection.reading_head and not connection.head:
+            raise ConnectionResetError
         raise RuntimeError("the server closed the connection within an answer")
     data = buffer[:count]
     if connection.reading_head:
