@@ -13,6 +13,7 @@ from bridge import logs
 from bridge.archive import open_archive
 from bridge.config import Settings, load
 from dicomweb.app import create_app
+from dicomweb.deps import open_door
 from dicomweb.protocol import limited_protocol
 
 _LOG = logging.getLogger(__name__)
@@ -27,11 +28,12 @@ def main() -> int:
     settings = load(arguments.config)
     logs.set_up(settings)
     archive = open_archive(settings)
+    door = open_door(archive, settings)
     try:
         with _listening(settings, arguments.fd) as listening:
-            server = uvicorn.Server(uvicorn_config(create_app(archive, settings), settings))
-            server.run(sockets=[listening])
+            uvicorn.Server(uvicorn_config(create_app(door), settings)).run(sockets=[listening])
     finally:
+        door.close()
         archive.close()
     return 0
 
@@ -44,7 +46,7 @@ def uvicorn_config(app: object, settings: Settings) -> uvicorn.Config:
         loop="uvloop",
         http=limited_protocol(http.header_bytes),
         ws="none",
-        lifespan="on",
+        lifespan="off",
         log_config=None,
         access_log=False,
         server_header=False,

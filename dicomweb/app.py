@@ -1,9 +1,6 @@
-"""create_app: routes, the door's shared parts, problem handlers; nothing else."""
+"""create_app: routes and problem handlers; nothing else."""
 
 from __future__ import annotations
-
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
@@ -12,10 +9,8 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
-from bridge.archive import Archive
-from bridge.config import Settings
 from dicomweb import ops, problem, qido, wado
-from dicomweb.deps import Door, open_door, service_root
+from dicomweb.deps import Door, service_root
 from dicomweb.edge import Edge
 from dicomweb.endpoint import Endpoint, Work
 
@@ -45,23 +40,20 @@ OPERATIONS: tuple[tuple[str, Work, str], ...] = (
 _METHODS = ["GET", "HEAD", "OPTIONS"]
 
 
-def create_app(archive: Archive, settings: Settings) -> ASGIApp:
-    """The ASGI application on an open archive; it does not close the archive."""
-    door = open_door(archive, settings)
+def create_app(door: Door) -> ASGIApp:
+    """The ASGI application on an open door; it does not close the door."""
     app = FastAPI(
         title="DICOMweb bridge",
-        routes=_routes(door, settings),
-        lifespan=_lifespan(door),
+        routes=_routes(door),
         openapi_url=None,
         redirect_slashes=False,
+        exception_handlers={HTTPException: _framework_problem, Exception: _internal_problem},
     )
-    app.add_exception_handler(HTTPException, _framework_problem)
-    app.add_exception_handler(Exception, _internal_problem)  # still reaches the edge, which logs it
-    return Edge(app, settings)
+    return Edge(app, door.settings)
 
 
-def _routes(door: Door, settings: Settings) -> list[BaseRoute]:
-    root = service_root(settings)
+def _routes(door: Door) -> list[BaseRoute]:
+    root = service_root(door.settings)
     dicomweb = [
         Route(root + path, Endpoint(door, path, work, action=action), methods=_METHODS) for path, work, action in ROUTES
     ]
@@ -69,15 +61,6 @@ def _routes(door: Door, settings: Settings) -> list[BaseRoute]:
         Route(path, Endpoint(door, path, work, scope=scope), methods=_METHODS) for path, work, scope in OPERATIONS
     ]
     return [*dicomweb, *operations]
-
-
-def _lifespan(door: Door) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
-    @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        yield
-        door.close()
-
-    return lifespan
 
 
 async def _framework_problem(_request: Request, error: Exception) -> Response:
