@@ -19,9 +19,9 @@ from bridge.frames import (
     pack_bulk,
     parse_offsets,
 )
+from bridge.header_syntax import is_deflated, syntax_of
 from bridge.scan import Level, PixelValue, Scanner
 from bridge.source import Buffer, BufferSource, InflatedSource, Source
-from bridge.syntax import DEFLATED_UIDS, syntax_of
 from storage.attributes import ATTRIBUTES, IndexedAttribute
 from storage.keys import is_uid
 
@@ -83,7 +83,7 @@ def describe(
     Raises InvalidInstance when it is truncated, its structure cannot be read, or a UID of study, series, SOP class or
     SOP instance is missing or unusable. Text that cannot be decoded is no reason to refuse.
     """
-    deflated = transfer_syntax_uid in DEFLATED_UIDS
+    deflated = is_deflated(transfer_syntax_uid)
     source: Source = InflatedSource(data_set, inflate_ratio_limit) if deflated else BufferSource(data_set)
     try:
         scanner = Scanner(

@@ -14,8 +14,7 @@ from bridge.charset import TextDecoder
 from bridge.dictionary import BINARY, KNOWN, NUMERIC, PIXEL_TAGS, WORD_BYTES, vr_of
 from bridge.errors import InvalidInstance
 from bridge.frames import BulkElement, Span
-from bridge.source import Source
-from bridge.syntax import (
+from bridge.header_syntax import (
     CHARSET_TAG,
     ENCAPSULATED_DOCUMENT_TAG,
     EXPLICIT_LITTLE,
@@ -25,6 +24,7 @@ from bridge.syntax import (
     Entry,
     Syntax,
 )
+from bridge.source import Source
 from bridge.walk import ITEM, ITEM_END, SEQUENCE_END
 
 WINDOW_BYTES = 1 << 16

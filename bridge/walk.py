@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from bridge.errors import InvalidInstance
 from bridge.frames import Span
+from bridge.header_syntax import IMPLICIT_LITTLE, UNDEFINED, Syntax
 from bridge.source import Source
-from bridge.syntax import IMPLICIT_LITTLE, UNDEFINED, Syntax
 
 ITEM, ITEM_END, SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD  # PS3.5 §7.5
 _LITTLE_TAGS = (b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0")  # item, sequence delimiter

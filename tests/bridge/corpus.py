@@ -12,10 +12,10 @@ import orjson
 import pydicom
 
 from bridge.errors import InvalidInstance
+from bridge.header_syntax import is_deflated, syntax_of
 from bridge.part10 import FileMeta, read_preamble
 from bridge.scan import Scanner
 from bridge.source import BufferSource, InflatedSource, Source
-from bridge.syntax import DEFLATED_UIDS, syntax_of
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 FOLDERS = {
@@ -50,7 +50,7 @@ def read(path: Path) -> tuple[FileMeta, bytes] | None:
 
 def scanned(data_set: bytes, transfer_syntax_uid: str, *, inline_binary_bytes: int = 1 << 30) -> dict[str, Any]:
     """DICOM JSON of a data set that need not be an instance; nothing but pixel data by reference."""
-    deflated = transfer_syntax_uid in DEFLATED_UIDS
+    deflated = is_deflated(transfer_syntax_uid)
     source: Source = InflatedSource(data_set, 200) if deflated else BufferSource(data_set)
     syntax = syntax_of(transfer_syntax_uid)
     scanner = Scanner(source, syntax, watch=frozenset(), nested_watch={}, inline_binary_bytes=inline_binary_bytes)

@@ -8,22 +8,8 @@ from typing import Final, NamedTuple
 from bridge.charset import ESCAPE
 from bridge.dicomjson import NO_VALUE, Writer, key_prefix, skip, writers
 from bridge.dictionary import BINARY, KNOWN, LONG_HEADER, NUMERIC, vr_of
+from bridge.syntaxes import lookup
 
-IMPLICIT_LITTLE_UIDS = frozenset(
-    {
-        "1.2.840.10008.1.2",  # PS3.5 §A.1
-        "1.2.840.113619.5.2",  # private: implicit VR little endian whose pixel data are big endian
-        "1.2.840.10008.1.20",  # Papyrus 3, retired
-    }
-)
-EXPLICIT_BIG_UID = "1.2.840.10008.1.2.2"  # PS3.5 §A.3, retired
-DEFLATED_UIDS = frozenset(
-    {
-        "1.2.840.10008.1.2.1.99",  # PS3.5 §A.5
-        "1.2.840.10008.1.2.4.95",  # JPIP referenced, deflated, §A.7
-        "1.2.840.10008.1.2.4.205",  # JPIP HTJ2K referenced, deflated
-    }
-)
 UNDEFINED: Final = 0xFFFFFFFF
 CHARSET_TAG: Final = 0x00080005
 ENCAPSULATED_DOCUMENT_TAG: Final = 0x00420011  # always by reference: a document has a media type
@@ -104,6 +90,15 @@ IMPLICIT_LITTLE = Syntax(explicit=False, big_endian=False)
 
 def syntax_of(transfer_syntax_uid: str) -> Syntax:
     """The header syntax of a transfer syntax; unknown and private ones are explicit VR little endian (PS3.5 §A.4)."""
-    if transfer_syntax_uid in IMPLICIT_LITTLE_UIDS:
+    known = lookup(transfer_syntax_uid)
+    if known is None:
+        return EXPLICIT_LITTLE
+    if not known.explicit:
         return IMPLICIT_LITTLE
-    return EXPLICIT_BIG if transfer_syntax_uid == EXPLICIT_BIG_UID else EXPLICIT_LITTLE
+    return EXPLICIT_BIG if known.big_endian else EXPLICIT_LITTLE
+
+
+def is_deflated(transfer_syntax_uid: str) -> bool:
+    """Is the whole data set deflated (PS3.5 §A.5)?"""
+    known = lookup(transfer_syntax_uid)
+    return known is not None and known.deflated
