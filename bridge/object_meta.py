@@ -61,8 +61,8 @@ def record_from_meta(key: str, info: ObjectInfo, meta: ObjectMeta) -> dict[str, 
         raise ValueError("the object is not as long as it was when it was stored")
     return {
         "ref": ref,
-        "sop_class_uid": user["cls"],
-        "transfer_syntax_uid": user["ts"],
+        "sop_class_uid": unquote(user["cls"]),
+        "transfer_syntax_uid": unquote(user["ts"]),
         "size_bytes": info.size_bytes,
         "sha256": user["sha256"],
         "data_set_sha256": user["ds-sha256"],
@@ -147,10 +147,10 @@ def _tag(value: str) -> str:
 
 def _user_value(value: str) -> str:
     """Printable ASCII, anything else percent-encoded and cut between two characters."""
-    encoded = quote(value.strip(), safe=_USER_SAFE)
+    encoded = quote(value.strip(), safe=_USER_SAFE, errors="replace")
     while len(encoded) > _NAME_LENGTH:
         value = value[:-1]
-        encoded = quote(value.strip(), safe=_USER_SAFE)
+        encoded = quote(value.strip(), safe=_USER_SAFE, errors="replace")
     return encoded
 
 

@@ -113,7 +113,7 @@ def test_a_key_that_some_store_would_refuse_is_refused(store: ObjectStore, key: 
         ObjectMeta(user={"name": "line\nbreak"}),
         ObjectMeta(user={"name": "v" * 1537}),
         ObjectMeta(retain_until=datetime(2001, 1, 1, tzinfo=UTC)),
-        ObjectMeta(retain_until=datetime(2999, 1, 1)),  # noqa: DTZ001 - without a zone is what is refused
+        ObjectMeta(retain_until=datetime(2999, 1, 1)),  # without a zone
     ],
 )
 def test_meta_that_some_store_would_refuse_is_refused(store: ObjectStore, meta: ObjectMeta) -> None:

@@ -79,7 +79,7 @@ def scripted() -> Iterator[ScriptedS3]:
             if self.command != "HEAD":
                 self.wfile.write(content)
 
-        do_GET = do_PUT = do_HEAD = do_DELETE = do_POST = answer  # noqa: N815 - the names http.server looks for
+        do_GET = do_PUT = do_HEAD = do_DELETE = do_POST = answer
 
         def log_message(self, format: str, *args: object) -> None:
             """Say nothing."""
