@@ -13,7 +13,7 @@ COPY dicomweb /build/dicomweb
 RUN /opt/bridge/bin/pip install --no-cache-dir --no-deps --no-build-isolation /build
 
 FROM python:3.11-slim
-RUN useradd --system --uid 10001 --home-dir /data --shell /usr/sbin/nologin bridge \
+RUN useradd --uid 10001 --no-log-init --home-dir /data --shell /usr/sbin/nologin bridge \
     && install --directory --owner bridge --group bridge --mode 0750 /data
 COPY --from=build /opt/bridge /opt/bridge
 ENV PATH=/opt/bridge/bin:/usr/local/bin:/usr/bin:/bin \

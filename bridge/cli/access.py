@@ -29,7 +29,7 @@ def add(
     scope: Annotated[list[str] | None, typer.Option(help="read, write or admin; may be repeated")] = None,
 ) -> None:
     """Make a key and print its secret, which is never shown again."""
-    with opened(config) as archive:
+    with opened(config, first=True) as archive:
         secret = add_key(
             archive, name, site=site or archive.settings.site, scopes=tuple(scope or ["read"]), at=archive.now()
         )

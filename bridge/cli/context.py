@@ -13,10 +13,12 @@ import typer
 from rich.console import Console
 
 from bridge import logs
-from bridge.archive import Archive, open_archive
+from bridge.archive import Archive, index_url, open_archive, s3_settings
 from bridge.config import Settings, load
 from bridge.errors import BridgeError, ConfigError, NotOnline, Unavailable
 from storage.errors import SchemaMismatch, StorageError, StorageUnavailable
+from storage.index import migrate as migrate_index
+from storage.objects.s3 import S3Store
 from storage.records import Origin
 
 ERRORS = (BridgeError, StorageError)
@@ -28,8 +30,7 @@ ConfigOption = Annotated[
 
 def fail(error: Exception) -> int:
     """Print the error as one sentence on standard error; the exit code that fits it."""
-    hint = "; run `dicom-bridge migrate`" if isinstance(error, SchemaMismatch) else ""
-    print(f"dicom-bridge: {error}{hint}", file=sys.stderr)
+    print(f"dicom-bridge: {error}", file=sys.stderr)
     if isinstance(error, (Unavailable, NotOnline, StorageUnavailable)):
         return 3
     return 2 if isinstance(error, (ConfigError, SchemaMismatch)) else 1
@@ -43,13 +44,44 @@ def read_settings(config: Path | None) -> Settings:
 
 
 @contextmanager
-def opened(config: Path | None) -> Iterator[Archive]:
-    """The archive of the settings, closed at the end."""
-    archive = open_archive(read_settings(config))
+def opened(config: Path | None, *, first: bool = False) -> Iterator[Archive]:
+    """The archive of the settings, closed at the end; `first`: this verb may be the first one ever used on it."""
+    settings = read_settings(config)
+    if first:
+        prepare(settings)
+    archive = open_archive(settings)
     try:
         yield archive
     finally:
         archive.close()
+
+
+def prepare(settings: Settings) -> None:
+    """What a single box needs no extra step for: the embedded index's schema, the bucket."""
+    if settings.storage.hot == "memory":
+        raise ConfigError("storage.hot = memory forgets everything and cannot be served; use local or s3")
+    if settings.index.url == "sqlite":
+        migrate_schema(settings)
+    ensure_bucket(settings)
+
+
+def migrate_schema(settings: Settings) -> list[str]:
+    """Bring the index's schema to this version; the names of the migrations applied."""
+    Path(settings.storage.directory).mkdir(parents=True, exist_ok=True)
+    return migrate_index(index_url(settings), password=settings.index.password)
+
+
+def ensure_bucket(settings: Settings) -> None:
+    """A store that is away at start is no reason not to receive: landing takes over and the worker delivers later."""
+    if settings.storage.hot != "s3":
+        return
+    store = S3Store(s3_settings(settings))
+    try:
+        store.ensure_bucket()
+    except StorageUnavailable as error:
+        console.print(f"the object store is away ({error}); instances will be landed", style="yellow")
+    finally:
+        store.close()
 
 
 def origin() -> Origin:

@@ -9,7 +9,6 @@ from rich.table import Table
 
 from bridge import doctor as examination
 from bridge.cli.context import ConfigOption, console, opened, read_settings
-from bridge.cli.run import prepare
 from bridge.scrub import rebuild as rebuild_index
 from bridge.scrub import verify
 
@@ -61,8 +60,7 @@ def scrub(
     rebuild: Annotated[bool, typer.Option("--rebuild", help="Recreate an empty index from the stores")] = False,
 ) -> None:
     """Read every object back and compare its hash; with --rebuild, recreate the index from the objects alone."""
-    with opened(config) as archive:
-        prepare(archive.settings)
+    with opened(config, first=True) as archive:
         if rebuild:
             rebuilt = rebuild_index(archive)
             console.print(

@@ -16,7 +16,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from bridge.archive import Archive
 from bridge.cli.context import ConfigOption, console, opened, origin
-from bridge.cli.run import prepare
 from bridge.errors import BridgeError, ConfigError, OutOfResources, Unavailable
 from bridge.ingest import ingest_file
 from storage.keys import SITE
@@ -37,8 +36,7 @@ def ingest(
 ) -> None:
     """Import DICOM files and folders. Run it again after a break: what is archived already is skipped."""
     files = sorted(_walk(paths))
-    with opened(config) as archive:
-        prepare(archive.settings)
+    with opened(config, first=True) as archive:
         site = site or archive.settings.site
         if not SITE.fullmatch(site):
             raise ConfigError(f"{site!r} is not a site: lower-case letters, digits, - and _")

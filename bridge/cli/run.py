@@ -4,19 +4,13 @@ from __future__ import annotations
 
 import signal
 import threading
-from pathlib import Path
 
 import typer
-from storage.objects.s3 import S3Store
 
 from bridge import worker
-from bridge.archive import index_url, open_archive, s3_settings
-from bridge.cli.context import ConfigOption, console, opened, read_settings
-from bridge.config import Settings
-from bridge.errors import ConfigError
+from bridge.archive import open_archive
+from bridge.cli.context import ConfigOption, console, ensure_bucket, migrate_schema, opened, prepare, read_settings
 from bridge.supervisor import check_exposure, supervise
-from storage.errors import StorageUnavailable
-from storage.index import migrate as migrate_index
 
 
 def register(app: typer.Typer) -> None:
@@ -47,33 +41,8 @@ def run_worker(config: ConfigOption = None) -> None:
 
 
 def migrate(config: ConfigOption = None) -> None:
-    """Bring the index's schema to this version; run once before the doors of a new version start."""
+    """Bring the index's schema to this version, make a missing bucket; run it once before a new version's doors."""
     settings = read_settings(config)
-    applied = _migrate(settings)
+    applied = migrate_schema(settings)
+    ensure_bucket(settings)
     console.print("\n".join(f"applied {name}" for name in applied) or "the schema is up to date")
-
-
-def prepare(settings: Settings) -> None:
-    """What a single box needs no extra step for: the embedded index's schema, the bucket."""
-    if settings.storage.hot == "memory":
-        raise ConfigError("storage.hot = memory forgets everything and cannot be served; use local or s3")
-    if settings.index.url == "sqlite":
-        _migrate(settings)
-    if settings.storage.hot == "s3":
-        _ensure_bucket(settings)
-
-
-def _migrate(settings: Settings) -> list[str]:
-    Path(settings.storage.directory).mkdir(parents=True, exist_ok=True)
-    return migrate_index(index_url(settings), password=settings.index.password)
-
-
-def _ensure_bucket(settings: Settings) -> None:
-    """A store that is away at start is no reason not to receive: landing takes over and the worker delivers later."""
-    store = S3Store(s3_settings(settings))
-    try:
-        store.ensure_bucket()
-    except StorageUnavailable as error:
-        console.print(f"the object store is away ({error}); instances will be landed", style="yellow")
-    finally:
-        store.close()

@@ -15,7 +15,7 @@ import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 
-NETWORK_VARIABLES = re.compile(r"PIP_|SSL_|REQUESTS_|CURL_|HTTPS?_PROXY|NO_PROXY")
+NETWORK_VARIABLES = re.compile(r"PIP_(?!FIND_LINKS)|SSL_|REQUESTS_|CURL_|HTTPS?_PROXY|NO_PROXY")
 
 
 @dataclass(slots=True)
