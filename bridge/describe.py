@@ -5,6 +5,7 @@ The bytes are only read. Long values, pixel data above all, are skipped by their
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 
 from bridge.dicomjson import BULK_BASE
@@ -25,6 +26,8 @@ from bridge.source import Buffer, BufferSource, InflatedSource, Source
 from storage.attributes import ATTRIBUTES, IndexedAttribute
 from storage.keys import is_uid
 
+INDEXED_CHARACTERS = 512  # kept of an attribute for the index; the longest legal value of most is 64 (PS3.5 §6.2)
+
 FRAMES_WARNING = "frame limits uncertain"
 SHORT_PIXELS_WARNING = "pixel data shorter than described"
 
@@ -40,7 +43,7 @@ _ROWS, _COLUMNS, _ALLOCATED, _STORED, _HIGH_BIT, _REPRESENTATION = (
 )  # fmt: skip
 _DOCUMENT, _DOCUMENT_TYPE, _DOCUMENT_LENGTH = 0x00420011, 0x00420012, 0x00420015
 _OFFSETS, _LENGTHS = 0x7FE00001, 0x7FE00002  # Extended Offset Table and its lengths
-_MAX_FRAMES = 1 << 31
+_FRAME_COUNT = re.compile(r"0{0,8}[1-9][0-9]{0,8}")
 
 _TOP = {attribute.tag: attribute for attribute in ATTRIBUTES if len(attribute.path) == 1}
 _NESTED: dict[int, dict[int, IndexedAttribute]] = {}
@@ -145,7 +148,7 @@ def _add_attributes(found: dict[str, str], level: Level, wanted: dict[int, Index
             if "\\" in text:
                 text = "\\".join([value.strip(" \0") for value in text.split("\\")])
         if text:
-            found[attribute.keyword] = text
+            found[attribute.keyword] = text[:INDEXED_CHARACTERS]
 
 
 def _number(raw: bytes, big_endian: bool) -> int:
@@ -212,7 +215,7 @@ def _pixel_description(scanner: Scanner, pixel: PixelValue) -> PixelDescription:
         pixel_representation=number(_REPRESENTATION),
         photometric_interpretation=raws.get(_PHOTOMETRIC, b"").decode("latin-1").strip(" \0"),
         planar_configuration=number(_PLANAR),
-        number_of_frames=int(frames) if frames.isdecimal() and 0 < int(frames[:12]) < _MAX_FRAMES else 1,
+        number_of_frames=int(frames) if _FRAME_COUNT.fullmatch(frames) else 1,
         tag=pixel.tag,
         vr=pixel.vr,
     )

@@ -180,6 +180,7 @@ def _cut(fragments: Sequence[Span], starts: Sequence[int]) -> list[Spans]:
 
 _HEADER = struct.Struct("<BBIIHHHHHHIIQQI")  # version, flags, description, offset, length, frames
 _VERSION = 1
+_NAME_LIMIT = 64  # characters kept of a photometric interpretation
 _ENCAPSULATED, _BIG_ENDIAN, _SINGLE = 1, 2, 4  # _SINGLE: every frame is one fragment
 
 
@@ -195,7 +196,7 @@ def pack(table: FrameTable) -> bytes:
         about.bits_allocated, about.bits_stored, about.high_bit, about.pixel_representation,
         about.planar_configuration, about.number_of_frames, about.tag, table.offset, table.length, len(counts),
     )  # fmt: skip
-    names = f"{about.vr}\0{about.photometric_interpretation}\0".encode("ascii", "replace")
+    names = (f"{about.vr:2.2}" + about.photometric_interpretation[:_NAME_LIMIT]).encode("ascii", "replace")
     parts = [header, bytes([len(names)]), names]
     if not single:  # where each frame's fragments start, one entry more than frames
         ends = [0]
@@ -214,7 +215,8 @@ def unpack(data: bytes) -> FrameTable:
     if version != _VERSION:
         raise ValueError("a frame table of an unknown version")
     start = _HEADER.size + 1 + data[_HEADER.size]
-    vr, photometric, _ = data[_HEADER.size + 1 : start].decode("ascii").split("\0")
+    names = data[_HEADER.size + 1 : start].decode("ascii")
+    vr, photometric = names[:2], names[2:]
     description = PixelDescription(
         rows=rows, columns=columns, samples_per_pixel=samples, bits_allocated=allocated, bits_stored=stored,
         high_bit=high_bit, pixel_representation=representation, photometric_interpretation=photometric,

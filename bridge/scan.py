@@ -30,10 +30,13 @@ from bridge.walk import ITEM, ITEM_END, SEQUENCE_END
 WINDOW_BYTES = 1 << 16
 LONG_TEXT_BYTES = 1 << 20  # text and decimal values beyond this are given by reference
 QUICK_BYTES = 1024  # longer values leave the inner loop
+WATCHED_BYTES = 4096  # longer values of indexed attributes are garbage and stay out of the index
+OFFSETS_BYTES = 4 << 20  # of an extended offset table; frames of a longer one are found without it
 
 _PIXEL_REPRESENTATION, _LUT_DESCRIPTOR = 0x00280103, 0x00283002
 _CONTEXT = frozenset({_PIXEL_REPRESENTATION, _LUT_DESCRIPTOR})
-_ROOT_CONTEXT = _CONTEXT | {0x7FE00001, 0x7FE00002}  # extended offset table and its lengths
+_EXTENDED_OFFSETS = frozenset({0x7FE00001, 0x7FE00002})  # and their lengths
+_ROOT_CONTEXT = _CONTEXT | _EXTENDED_OFFSETS
 _NOTHING: frozenset[int] = frozenset()
 
 DEPTH_WARNING = "depth limit reached"
@@ -265,16 +268,19 @@ class Scanner:
             self._write(level, tag, prefix + dicomjson.bulk_reference(f"{tag:08X}"))
             return
         if tag == CHARSET_TAG:
-            self._charset(level, prefix, self._source.read(start, length))
+            self._charset(level, prefix, self._source.read(start, min(length, WATCHED_BYTES)))
             return
         inline = self._inline_bytes if vr in BINARY or vr in NUMERIC else LONG_TEXT_BYTES
         value = b""
-        if length <= inline or tag in level.watch:
+        watched = tag in level.watch and length <= (OFFSETS_BYTES if tag in _EXTENDED_OFFSETS else WATCHED_BYTES)
+        if length <= inline or watched:
             value = self._source.read(start, length)
             if len(value) != length:
                 raise walk.truncated(tag)
-            if tag in level.watch:
-                level.raws[tag] = value
+        if watched:
+            level.raws[tag] = value
+        else:
+            level.raws.pop(tag, None)
         written: bytes | None = dicomjson.NO_VALUE if not length else None
         if 0 < length <= inline and tag != ENCAPSULATED_DOCUMENT_TAG:
             written = level.syntax.writers[vr](value, level.text)

@@ -96,6 +96,13 @@ def test_attributes_inside_the_first_item_of_a_sequence_are_found() -> None:
     assert found.attributes["RequestAttributesSequence.RequestedProcedureID"] == "RP1"
 
 
+def test_absurdly_long_attributes_do_not_reach_the_index() -> None:
+    found = explicit(element(0x00081030, "LO", b"x" * 5000), element(0x00100020, "LO", b"y" * 1000))
+    assert "StudyDescription" not in found.attributes
+    assert found.attributes["PatientID"] == "y" * 512
+    assert metadata(found)["00081030"]["Value"] == ["x" * 5000]
+
+
 def test_the_same_tag_deeper_down_is_not_indexed() -> None:
     found = explicit(sequence(0x00081115, item(element(0x00100020, "LO", b"OTHER "))), element(0x00100020, "LO", b"ME"))
     assert found.attributes["PatientID"] == "ME"
@@ -483,7 +490,7 @@ def test_pixel_data_shorter_than_described_are_a_warning() -> None:
     assert explicit(image(4, 4), element(0x7FE00010, "OW", bytes(8))).warnings == (SHORT_PIXELS_WARNING,)
 
 
-@pytest.mark.parametrize("frames", [b"0 ", b"-3", b"many", b"99999999999999", b""])
+@pytest.mark.parametrize("frames", [b"0 ", b"-3", b"many", b"99999999999999", b"", b"0" * 11 + b"1" + b"0" * 5000])
 def test_an_unusable_number_of_frames_is_one(frames: bytes) -> None:
     found = explicit(image(1, 2), element(0x00280008, "IS", frames), element(0x7FE00010, "OB", b"12"))
     assert found.frame_table is not None

@@ -199,6 +199,12 @@ def test_big_endian_is_remembered() -> None:
     assert unpack(pack(table)) == table
 
 
+@pytest.mark.parametrize("photometric", ["", "RGB", "A\0B\0C", "é" * 10, "X" * 500])
+def test_any_photometric_interpretation_can_be_packed(photometric: str) -> None:
+    again = unpack(pack(native(about(photometric=photometric), 120))).description.photometric_interpretation
+    assert again == photometric.encode("ascii", "replace").decode()[:64]
+
+
 def test_a_table_of_another_version_is_refused() -> None:
     with pytest.raises(ValueError, match="version"):
         unpack(b"\xff" + pack(native(about(), 120))[1:])
