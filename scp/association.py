@@ -26,6 +26,7 @@ from scp.upper_layer import Aborted, AbortReason, AbortSource, Acceptor, Associa
 _LOG = logging.getLogger(__name__)
 _BUFFER_BYTES = 1 << 20  # one read may bring several PDUs
 _LINGER_S = 5.0  # how long the peer may take to read our last PDU and close
+_NAMED_AT_MOST = 8  # refused contexts in one log line
 _TIME_VALUE = struct.Struct("@ll")
 
 
@@ -42,10 +43,11 @@ class Door:
 class _Ended(Exception):
     """The association is over; `outcome` is a label of `bridge_associations`."""
 
-    def __init__(self, outcome: str, last_words: bytes = b"") -> None:
+    def __init__(self, outcome: str, last_words: bytes = b"", afterwards: Callable[[], None] | None = None) -> None:
         super().__init__(outcome)
         self.outcome = outcome
         self.last_words = last_words
+        self.afterwards = afterwards or _nothing  # what need not keep the peer waiting
 
 
 class Association:
@@ -65,22 +67,22 @@ class Association:
 
     def run(self) -> None:
         """From the first byte to the closed socket. Raises nothing."""
-        outcome, last_words = "failed", upper_layer.abort(AbortSource.PROVIDER, AbortReason.NONE)
+        end = _Ended("failed", upper_layer.abort(AbortSource.PROVIDER, AbortReason.NONE))
         try:
             self._prepare()
             self._converse()
-        except _Ended as end:
-            outcome, last_words = end.outcome, end.last_words
+        except _Ended as reached:
+            end = reached
         except ProtocolError as error:
             _LOG.warning("%s: aborted, because the peer broke the protocol: %s", self._who(), error)
-            outcome, last_words = "aborted", upper_layer.abort(error.source, error.reason)
+            end = _Ended("aborted", upper_layer.abort(error.source, error.reason))
         except OSError as error:
             _LOG.info("%s: the connection was lost: %s", self._who(), error.strerror or error)
-            outcome, last_words = "lost", b""
+            end = _Ended("lost")
         except Exception:  # the door's last resort: one association ends, the others go on
             _LOG.exception("%s: the association failed", self._who())
         finally:
-            self._finish(outcome, last_words)
+            self._finish(end)
 
     @property
     def is_idle(self) -> bool:
@@ -162,11 +164,7 @@ class Association:
         try:
             caller = self._admit(request)
         except Refused as refusal:
-            self._note_refusal(request, refusal)
-            rejection = refusal.rejection
-            raise _Ended(
-                "refused", upper_layer.reject(rejection.result, rejection.source, rejection.reason)
-            ) from refusal
+            raise self._refused(request, refusal) from refusal
         agreement = agree(
             request,
             services=caller.services,
@@ -178,9 +176,11 @@ class Association:
         )
         self._acceptor.accepted()
         self.is_established = True
+        refused = [item.abstract_syntax for item in request.proposals if item.context_id not in agreement.contexts]
         _LOG.info(
-            "%s: accepted %d of %d contexts (%s)",
+            "%s: accepted %d of %d contexts (%s)%s",
             self._who(), len(agreement.contexts), len(request.proposals), request.implementation,
+            f", not {', '.join(refused[:_NAMED_AT_MOST])}" if refused else "",
         )  # fmt: skip
         self._send(
             negotiation.accept(
@@ -199,19 +199,21 @@ class Association:
         self._give_slot_back = _once(give_back)
         return caller
 
-    def _note_refusal(self, request: negotiation.Request, refusal: Refused) -> None:
-        _LOG.warning(
-            "refused %s calling %s from %s: %s",
-            request.calling_ae_title, request.called_ae_title, self.address, refusal,
-        )  # fmt: skip
-        if refusal.rejection in (CALLING_AE_NOT_RECOGNISED, CALLED_AE_NOT_RECOGNISED):
+    def _refused(self, request: negotiation.Request, refusal: Refused) -> _Ended:
+        calling, called, rejection = request.calling_ae_title, request.called_ae_title, refusal.rejection
+        last_words = upper_layer.reject(rejection.result, rejection.source, rejection.reason)
+        is_unknown = rejection in (CALLING_AE_NOT_RECOGNISED, CALLED_AE_NOT_RECOGNISED)
+        hint = "; `dicom-bridge peers refused` says how to let it in" if is_unknown else ""
+        _LOG.warning("refused %s calling %s from %s: %s%s", calling, called, self.address, refusal, hint)
+        if not is_unknown:
+            return _Ended("refused", last_words)
+
+        def note() -> None:
             callers.note_refused(
-                self._door.archive,
-                calling=request.calling_ae_title,
-                called=request.called_ae_title,
-                address=self.address,
-                reason=str(refusal),
+                self._door.archive, calling=calling, called=called, address=self.address, reason=str(refusal)
             )
+
+        return _Ended("refused", last_words, note)
 
     def _send(self, pdus: bytes) -> None:
         try:
@@ -220,15 +222,21 @@ class Association:
             _LOG.warning("%s: the peer does not read what we send", self._who())
             raise _Ended("timeout") from error
 
-    def _finish(self, outcome: str, last_words: bytes) -> None:
+    def _finish(self, end: _Ended) -> None:
         """Leave nothing behind: no object, no slot, no socket."""
-        if self._exchange is not None:
-            self._exchange.abandon()
-        self._give_slot_back()
-        self._acceptor.closing()
-        self._part(last_words)
-        self._socket.close()
-        metrics.ASSOCIATIONS.labels(outcome).inc()
+        try:
+            if self._exchange is not None:
+                self._exchange.abandon()
+        finally:
+            self._give_slot_back()
+            self._acceptor.closing()
+            self._part(end.last_words)
+            self._socket.close()
+        metrics.ASSOCIATIONS.labels(end.outcome).inc()
+        end.afterwards()
+        self._note_tally(end.outcome)
+
+    def _note_tally(self, outcome: str) -> None:
         if self._exchange is None or self._caller is None:
             return
         tally = self._exchange.tally

@@ -105,14 +105,6 @@ class Peers:
         return not networks or _is_within(address, networks)
 
 
-def suggestion(ae_title: str, address: str) -> str:
-    """The lines of the configuration that would let this caller in."""
-    name = "".join(letter if letter.isalnum() else "-" for letter in ae_title.lower()) or "peer"
-    return "\n".join(
-        ("[[peers]]", f"name = {_quoted(name)}", f"ae_title = {_quoted(ae_title)}", f"addresses = [{_quoted(address)}]")
-    )
-
-
 def _why(known: Sequence[Peer], address: str) -> str:
     if not known:
         return "no [[peers]] entry has this calling AE title"
@@ -136,7 +128,3 @@ def _is_within(address: str, networks: Sequence[Network]) -> bool:
         return False
     mapped = getattr(parsed, "ipv4_mapped", None)
     return any((mapped or parsed) in network for network in networks)
-
-
-def _quoted(value: str) -> str:
-    return '"' + "".join(letter if letter.isprintable() and letter not in '"\\' else "?" for letter in value) + '"'

@@ -102,16 +102,24 @@ class Server:
         with self._changed:
             self._associations[association] = thread
         metrics.ASSOCIATIONS_OPEN.inc()
-        thread.start()
+        try:
+            thread.start()
+        except RuntimeError as error:
+            _LOG.error("cannot start an association: %s", error)
+            connection.close()
+            self._forget(association)
 
     def _run(self, association: Association) -> None:
         try:
             association.run()
         finally:
-            metrics.ASSOCIATIONS_OPEN.dec()
-            with self._changed:
-                del self._associations[association]
-                self._changed.notify_all()
+            self._forget(association)
+
+    def _forget(self, association: Association) -> None:
+        metrics.ASSOCIATIONS_OPEN.dec()
+        with self._changed:
+            del self._associations[association]
+            self._changed.notify_all()
 
     def _make_room(self) -> bool:
         """Cut the oldest connection that has not said who it is; False when there is none."""

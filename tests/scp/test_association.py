@@ -237,12 +237,16 @@ def test_a_refused_peer_is_told_and_the_administrator_too(tmp_path: Path, caplog
         kind, body = peer.read()
         assert (kind, body[1:]) == (ASSOCIATE_RJ, bytes((1, 1, 3)))
         peer.expect_end()
+        wait_for(lambda: bool(door.archive.registry.refused()), "the refusal is noted")
         (refused,) = door.archive.registry.refused()
         assert (refused.calling_ae_title, refused.called_ae_title, refused.address) == (
             "STRANGER", "BRIDGE", "127.0.0.1",
         )  # fmt: skip
     (line,) = [record.getMessage() for record in caplog.records if "refused" in record.getMessage()]
-    assert line == "refused STRANGER calling BRIDGE from 127.0.0.1: no [[peers]] entry has this calling AE title"
+    assert line == (
+        "refused STRANGER calling BRIDGE from 127.0.0.1: no [[peers]] entry has this calling AE title; "
+        "`dicom-bridge peers refused` says how to let it in"
+    )
 
 
 def test_a_peer_may_be_for_echo_only(tmp_path: Path) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
-
 import pytest
 
 from bridge.config import Peer
@@ -18,7 +16,6 @@ from scp.peers import (
     Peers,
     Refused,
     Rejection,
-    suggestion,
 )
 from tests.scp.running import settings
 from tests.scp.wire import ECHO_CONTEXT, associate
@@ -116,10 +113,3 @@ def test_limits_are_the_peers_own_or_the_doors() -> None:
 def test_a_host_name_is_no_address() -> None:
     with pytest.raises(ConfigError, match=r"'ct-1' has the address 'ct.hospital'"):
         Peers(settings(peers=(Peer(name="ct-1", ae_title="CT01", addresses=("ct.hospital",)),)))
-
-
-@pytest.mark.parametrize("title", ["CT01", 'A"\\B', "=[#]"])
-def test_the_suggested_lines_are_configuration(title: str) -> None:
-    (peer,) = tomllib.loads(suggestion(title, "10.0.0.7"))["peers"]
-    assert set(peer) == {"name", "ae_title", "addresses"}
-    assert peer["addresses"] == ["10.0.0.7"]
