@@ -15,7 +15,7 @@ from tests.conftest import REPOSITORY, Dcmtk
 from tests.servers.install import locate
 from tests.system.dockerfile import Image, build, instructions
 
-pytestmark = pytest.mark.soak
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(1800)]
 
 # Inside a network of its own, so that the image's real ports are free: start, wait for health, be a client, stop.
 TRIAL = """
