@@ -1,7 +1,7 @@
 """A series that has been quiet becomes one metadata bundle, and its rows grow thin (DESIGN §3, Metadata at scale).
 
-Bytes before row: the bundle object is durable before the index names it. A series that changed meanwhile keeps its rows;
-the bundle made in vain is an orphan and is swept.
+Bytes before row: the bundle object is durable before the index names it. A series that changed meanwhile keeps its
+rows; the bundle made in vain is an orphan and is swept.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from datetime import timedelta
 
 from bridge import bundle
 from bridge.archive import HOT, Archive
-from storage.errors import StorageUnavailable
+from storage.errors import StorageFull, StorageUnavailable
 from storage.index.base import Bundle
 from storage.keys import ingest_id
 from storage.objects.base import ObjectMeta
@@ -32,7 +32,7 @@ def bundle_quiet_series(archive: Archive) -> int:
         for ref, revision in quiet:
             try:
                 done += _bundle(archive, ref, revision)
-            except StorageUnavailable:
+            except (StorageUnavailable, StorageFull):
                 return bundled + done
         bundled += done
         if not done or len(quiet) < _SERIES_A_ROUND:

@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 
 from bridge.archive import HOT, Archive
-from storage.errors import ObjectNotFound, StorageUnavailable
+from storage.errors import ObjectNotFound, StorageFull, StorageUnavailable
 from storage.keys import ingest_id
 from storage.objects.base import ObjectMeta, ObjectStore
 from storage.objects.payload import Payload
@@ -56,14 +56,17 @@ def dismissed(record: InstanceRecord, *, at: datetime, origin: Origin) -> Decisi
 
 
 def write(archive: Archive, decision: Decision) -> None:
-    """Make the decision durable: in the object store, or in landing while that is away. Raises StorageUnavailable."""
+    """Make the decision durable: in the object store, or in landing while that is away or full.
+
+    Raises StorageUnavailable or StorageFull.
+    """
     body = orjson.dumps(_to_json(decision))
     digest = hashlib.sha256(body).hexdigest()
     payload = Payload(header=b"", body=body, path=None, size_bytes=len(body), sha256=digest, data_set_sha256=digest)
     key = f"{PREFIX}/{decision.ref.site}/{ingest_id(decision.at)}.json"
     try:
         archive.stores[HOT].put(key, payload, meta=ObjectMeta())
-    except StorageUnavailable:
+    except (StorageUnavailable, StorageFull):
         if archive.landing is None:
             raise
         archive.stores[archive.landing].put(key, payload, meta=ObjectMeta())

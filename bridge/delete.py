@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from bridge import audit, decisions
 from bridge.archive import Archive
 from bridge.errors import Gone, Held, NotFound, Unavailable
-from storage.errors import StorageUnavailable
+from storage.errors import StorageFull, StorageUnavailable
 from storage.records import Event, InstanceRecord, Origin, ResourceRef
 
 _PAGE = 1000
@@ -27,7 +27,7 @@ def delete(archive: Archive, ref: ResourceRef, origin: Origin, *, override_reten
         _check_terms(archive, ref, override_retention=override_retention)
         decisions.write(archive, decisions.deleted(ref, at=now, origin=origin))
         events = archive.index.remove(ref, origin)
-    except StorageUnavailable as error:
+    except (StorageUnavailable, StorageFull) as error:
         raise Unavailable(f"nothing was deleted: {error}") from error
     outcome = "retention overridden" if override_retention else "success"
     audit.record("delete", at=now, origin=origin, outcome=outcome, ref=ref)

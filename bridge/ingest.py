@@ -111,7 +111,7 @@ def _ingest(archive: Archive, payload: Payload, delivery: Delivery) -> Receipt:
         committed = archive.index.commit(
             record, delivery.origin, put_at=put_at, duplicates=archive.settings.ingest.duplicates
         )
-    except (StorageUnavailable, IngestExpired) as error:
+    except (StorageUnavailable, StorageFull, IngestExpired) as error:
         raise Unavailable(f"not stored, send again later: {error}") from error
     if committed.outcome is Outcome.REJECTED:
         raise Conflict("another data set is archived under this SOP Instance UID")

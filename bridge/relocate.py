@@ -92,6 +92,6 @@ def _deliver_decisions(archive: Archive, landing: str) -> None:
                 target.put(info.key, payload, meta=source.meta(info.key))
         except ObjectExists:
             pass  # an earlier round was cut off between the copy and the removal
-        except StorageUnavailable:
+        except (StorageUnavailable, StorageFull):
             return
         source.delete(info.key)

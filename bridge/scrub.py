@@ -63,9 +63,9 @@ def rebuild(archive: Archive) -> Rebuilt:
         raise ConfigError("the index is not empty; move it away, run `dicom-bridge migrate`, then rebuild")
     result = Rebuilt()
     history: list[tuple[datetime, int, _Kept | decisions.Decision]] = [
-        (decision.at, 1, decision) for decision in decisions.read_all(iter(archive.stores.values()))
+        (decision.at, 0, decision) for decision in decisions.read_all(iter(archive.stores.values()))
     ]
-    history += [(kept.values["received_at"], 0, kept) for kept in _kept(archive, result)]
+    history += [(kept.values["received_at"], 1, kept) for kept in _kept(archive, result)]
     replay = _Replay(archive, result)
     for _, _, happening in sorted(history, key=lambda entry: (entry[0], entry[1], _tie(entry[2]))):
         if isinstance(happening, _Kept):

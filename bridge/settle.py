@@ -5,7 +5,7 @@ from __future__ import annotations
 from bridge import audit, decisions
 from bridge.archive import Archive
 from bridge.errors import Unavailable
-from storage.errors import StorageUnavailable
+from storage.errors import StorageFull, StorageUnavailable
 from storage.index.base import Conflict
 from storage.records import Origin
 
@@ -19,7 +19,7 @@ def promote(archive: Archive, conflict_id: int, origin: Origin) -> bool:
     try:
         decisions.write(archive, decisions.promoted(conflict.record, at=now, origin=origin))
         event = archive.index.promote(conflict_id, origin)
-    except StorageUnavailable as error:
+    except (StorageUnavailable, StorageFull) as error:
         raise Unavailable(f"nothing was changed: {error}") from error
     audit.record("promote", at=now, origin=origin, outcome="success", ref=conflict.record.ref)
     return event is not None
@@ -34,7 +34,7 @@ def dismiss(archive: Archive, conflict_id: int, origin: Origin) -> bool:
     try:
         decisions.write(archive, decisions.dismissed(conflict.record, at=now, origin=origin))
         done = archive.index.dismiss(conflict_id)
-    except StorageUnavailable as error:
+    except (StorageUnavailable, StorageFull) as error:
         raise Unavailable(f"nothing was changed: {error}") from error
     audit.record("dismiss", at=now, origin=origin, outcome="success", ref=conflict.record.ref)
     return done
