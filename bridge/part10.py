@@ -108,7 +108,7 @@ _LONG_ELEMENT = struct.Struct("<HH2sHI")
 
 def _element(number: int, vr: bytes, text: str) -> bytes:
     """One group 0002 element, padded to an even length (PS3.5 §6.2)."""
-    value = text.encode("ascii")
+    value = text.encode("ascii", "replace")
     if len(value) & 1:
         value += b"\0" if vr == b"UI" else b" "
     return _HEAD.pack(0x0002, number, vr, len(value)) + value

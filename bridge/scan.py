@@ -37,7 +37,6 @@ _PIXEL_REPRESENTATION, _LUT_DESCRIPTOR = 0x00280103, 0x00283002
 _CONTEXT = frozenset({_PIXEL_REPRESENTATION, _LUT_DESCRIPTOR})
 _EXTENDED_OFFSETS = frozenset({0x7FE00001, 0x7FE00002})  # and their lengths
 _ROOT_CONTEXT = _CONTEXT | _EXTENDED_OFFSETS
-_NOTHING: frozenset[int] = frozenset()
 
 DEPTH_WARNING = "depth limit reached"
 LIMIT_WARNING = "metadata limit reached"
@@ -111,7 +110,8 @@ class Scanner:
         self.bulk: list[BulkElement] = []
         self.warnings: dict[str, None] = {}  # an ordered set
         self.json = b""
-        self._source, self._nested_watch, self._fallback = source, nested_watch, fallback_charset
+        self._source, self._fallback = source, fallback_charset
+        self._nested_watch = {tag: inner | _CONTEXT for tag, inner in nested_watch.items()}
         self._inline_bytes, self._depth_limit, self._limit = inline_binary_bytes, depth_limit, metadata_limit_bytes
         self._quick_bytes = min(QUICK_BYTES, inline_binary_bytes)
         self._position = 0
@@ -365,13 +365,13 @@ class Scanner:
             raise InvalidInstance("an item of a sequence cannot be read", offending_tag=sequence.tag)
         sequence.number += 1
         parent = sequence.parent
-        watch = self._nested_watch.get(sequence.tag, _NOTHING) if parent is self.root else _NOTHING
+        watch = self._nested_watch.get(sequence.tag, _CONTEXT) if parent is self.root else _CONTEXT
         syntax = sequence.syntax
         if sequence.guessing and self._looks_explicit(self._position, end):
             syntax = EXPLICIT_LITTLE
         path = f"{parent.path}{sequence.tag:08X}/{sequence.number}/"
-        level = Level(syntax, end, undefined, parent.text, path, watch | _CONTEXT, {}, sequence)
-        if watch and sequence.number == 1:
+        level = Level(syntax, end, undefined, parent.text, path, watch, {}, sequence)
+        if watch is not _CONTEXT and sequence.number == 1:
             self.nested[sequence.tag] = level
         self._refill()
         return level
