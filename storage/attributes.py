@@ -66,12 +66,20 @@ ATTRIBUTES: tuple[IndexedAttribute, ...] = (
     IndexedAttribute("PerformedProcedureStepStartTime", (0x00400245,), "TM", _SERIES, "performed_start_time", OPTIONAL),
     IndexedAttribute(
         "RequestAttributesSequence.ScheduledProcedureStepID",
-        (_REQUEST, 0x00400009), "SH", _SERIES, "scheduled_procedure_step_id", OPTIONAL,
-    ),  # fmt: skip
+        (_REQUEST, 0x00400009),
+        "SH",
+        _SERIES,
+        "scheduled_procedure_step_id",
+        OPTIONAL,
+    ),
     IndexedAttribute(
         "RequestAttributesSequence.RequestedProcedureID",
-        (_REQUEST, 0x00401001), "SH", _SERIES, "requested_procedure_id", OPTIONAL,
-    ),  # fmt: skip
+        (_REQUEST, 0x00401001),
+        "SH",
+        _SERIES,
+        "requested_procedure_id",
+        OPTIONAL,
+    ),
     # PS3.18 Table 10.6.3-5, instance
     IndexedAttribute("SOPClassUID", (0x00080016,), "UI", _INSTANCE, "sop_class_uid", REQUIRED),
     IndexedAttribute("SOPInstanceUID", (0x00080018,), "UI", _INSTANCE, "sop_instance_uid", REQUIRED),

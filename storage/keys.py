@@ -42,7 +42,7 @@ def ingest_id(at: datetime) -> str:
 
 
 def instance_key(ref: ResourceRef, unique: str) -> str:
-    """The key of a new instance object; `unique` is its ingest id. Raises InvalidKey for a segment that no store may see."""
+    """The key of a new instance object; `unique` is its ingest id. Raises InvalidKey for an unusable segment."""
     parts = (ref.study_instance_uid, ref.series_instance_uid, ref.sop_instance_uid)
     if not SITE.fullmatch(ref.site) or not INGEST_ID.fullmatch(unique):
         raise InvalidKey("site or ingest id is not usable in a key")

@@ -102,7 +102,8 @@ class Found:
     """One result: its reference and every indexed and computed attribute of its own level and the levels above.
 
     `attributes` maps keywords of storage/attributes.py (ATTRIBUTES and COMPUTED) to text, values joined by a backslash,
-    absent ones left out. `revision` grows whenever anything below the resource changes: with the reference it keys caches.
+    absent ones left out. `revision` grows whenever anything below the resource changes: with the reference it keys
+    caches.
     """
 
     ref: ResourceRef
@@ -126,7 +127,7 @@ def fold(text: str) -> str:
 
 
 def satisfies(matcher: Matcher, vr: str, values: Sequence[str]) -> bool:
-    """Whether an attribute with these values (none when absent) matches. This is the definition the index is tested by."""
+    """Whether an attribute with these values (none when absent) matches: the definition the index is tested by."""
     present = [value for value in (significant(vr, value) for value in values) if value]
     match matcher:
         case Universal():
@@ -186,7 +187,7 @@ def full_precision(vr: str, value: str) -> str:
 
 
 def sort_key(vr: str, value: str) -> str | float | None:
-    """What a DA, TM or number is compared by, or None for text that is no such value (it matches nothing but presence)."""
+    """What a DA, TM or number is compared by; None for text that is no such value (it matches nothing but presence)."""
     value = significant(vr, value)
     if vr in NUMBER_VRS:
         return _number(value)

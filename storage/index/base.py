@@ -67,10 +67,11 @@ class Index(Protocol):
     def commit(self, record: InstanceRecord, origin: Origin, *, put_at: datetime, duplicates: str) -> Committed:
         """THE commit point: row, study and series counters, event, all together.
 
-        `duplicates` is keep-first | replace | reject. The same data set again in the same study and series is DUPLICATE:
-        nothing is written but the new location, which is queued for reclaim. Other content under a known SOP Instance UID
-        is CONFLICT, REPLACED or REJECTED by policy; a location that is not kept is queued for reclaim.
-        Raises IngestExpired when `put_at` is longer ago than the commit window, StorageUnavailable when the index is down.
+        `duplicates` is keep-first | replace | reject. The same data set again in the same study and series is
+        DUPLICATE: nothing is written but the new location, which is queued for reclaim. Other content under a known
+        SOP Instance UID is CONFLICT, REPLACED or REJECTED by policy; a location that is not kept is queued for reclaim.
+        Raises IngestExpired when `put_at` is longer ago than the commit window, StorageUnavailable when the index is
+        down.
         """
         ...
 
@@ -107,11 +108,11 @@ class Index(Protocol):
         ...
 
     def search(self, query: Query) -> Page:
-        """One page of results; agrees with `storage.query.satisfies`. Criteria on unindexed paths raise InvalidQuery."""
+        """One page of results; agrees with `storage.query.satisfies`. Criteria on unindexed paths: InvalidQuery."""
         ...
 
     def events(self, *, after: int, limit: int) -> Sequence[Event]:
-        """The change feed beyond `after`: ordered, gap-free, never showing seq n before every seq below n is visible."""
+        """The change feed beyond `after`: ordered, gap-free, never showing seq n before every lower one is visible."""
         ...
 
     def at_store(self, store: str, *, limit: int) -> Sequence[InstanceRecord]:

@@ -1,4 +1,4 @@
-"""Small shared tables beside the archive's rows: access keys, peers seen and refused, leases. One transaction a method."""
+"""Small shared tables beside the archive's rows: access keys, peers seen and refused, leases. A method is a transaction."""
 
 from __future__ import annotations
 

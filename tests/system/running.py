@@ -1,4 +1,4 @@
-"""A whole bridge as a user starts it: `python -m bridge serve` with a configuration file, real processes, real ports."""
+"""A whole bridge as a user starts it: `python -m bridge serve` with a configuration file, real processes and ports."""
 
 from __future__ import annotations
 

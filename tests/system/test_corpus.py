@@ -36,7 +36,7 @@ def raw_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def fits(status: int) -> bool:
-    """Stored, or refused in the words of C-STORE: out of resources, mismatch, cannot understand, class not supported."""
+    """Stored, or refused in the words of C-STORE: out of resources, mismatch, not understood, class not supported."""
     return status in STORED or status >> 8 in (0xA7, 0xA9) or status >> 12 == 0xC or status in (0x0122, 0x0117, 0x0111)
 
 

@@ -1,4 +1,4 @@
-"""The main job with real clients: DCMTK pushes, dicomweb-client finds and retrieves, the bytes are those of the wire."""
+"""The main job with real clients: DCMTK pushes, dicomweb-client finds and retrieves, the bytes are the wire's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The object store killed or hung in mid-push: no failure at the sender, all of it found at once, delivered afterwards."""
+"""The object store killed or hung in mid-push: no failure at the sender, all found at once, delivered later."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from storage.objects.s3 import S3Settings, S3Store
 
+from storage.objects.s3 import S3Settings, S3Store
 from tests.servers import object_stores
 from tests.servers.object_stores import S3Server
 from tests.servers.process import wait_until
