@@ -1,4 +1,4 @@
-"""Small shared tables beside the archive's rows: access keys, peers seen and refused, leases. A method is a transaction."""
+"""Small shared tables beside the rows: access keys, peers seen and refused, leases. One transaction a method."""
 
 from __future__ import annotations
 
