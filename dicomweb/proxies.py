@@ -45,10 +45,10 @@ class Proxies:
         prefix = ""
         if self._trusts(peer):
             scheme, host, prefix = _forwarded(scheme, host, headers)
-        if not _HOST.fullmatch(host):
-            name, port = server or ("localhost", None)
-            host = f"[{name}]" if ":" in name else name
-            host += f":{port}" if port and str(port) != _DEFAULT_PORTS.get(scheme) else ""
+        name, port = server or ("localhost", None)
+        own = f"[{name}]" if ":" in name else name
+        if not _HOST.fullmatch(host) or host == own:  # some clients send a bare address and leave the port out
+            host = own + (f":{port}" if port and str(port) != _DEFAULT_PORTS.get(scheme) else "")
         return f"{scheme}://{host}{prefix}{self._root}"
 
     def _is_trusted(self, address: str) -> bool:

@@ -39,7 +39,7 @@ FILES = {
     "big endian": "pydicom-pydicom__test_files__MR_small_bigendian.dcm",
     "deflated": "pydicom-pydicom__test_files__image_dfl.dcm",
     "jpeg-ls": "pydicom-pydicom__test_files__MR_small_jpeg_ls_lossless.dcm",
-    "jpeg": "pydicom-pydicom__test_files__SC_rgb_jpeg_gdcm.dcm",
+    "jpeg": "pydicom-pydicom__test_files__examples_ybr_color.dcm",
     "jpeg 2000": "pydicom-pydicom__test_files__JPEG2000.dcm",
     "rle": "pydicom-pydicom__test_files__MR_small_RLE.dcm",
     "rle of two frames": "pydicom-pydicom__test_files__SC_rgb_rle_2frame.dcm",
@@ -339,7 +339,7 @@ def test_w10_w11_w12_as_stored_the_part_says_what_it_is_and_holds_the_bare_codes
     web, paths = stored.web, stored.paths
     source = stored.original(name)
     assert source.file_meta.TransferSyntaxUID == syntax
-    codestream = get_frame(source.PixelData, 0, number_of_frames=1)
+    codestream = get_frame(source.PixelData, 0, number_of_frames=int(source.get("NumberOfFrames", 1)))
     for accept in (OCTETS_AS_STORED, f'multipart/related; type="{media_type}"', DICOM_FRAME.format(media_type, syntax)):
         ((header, body),) = parts(web.get(f"{paths[name]}/frames/1", accept))
         assert header["content-type"] == f"{media_type}; transfer-syntax={syntax}"
