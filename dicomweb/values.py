@@ -23,7 +23,7 @@ _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _DATE = re.compile(r"[0-9]{4}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])")
 _OLD_DATE = re.compile(r"([0-9]{4})\.([0-9]{2})\.([0-9]{2})")  # ACR-NEMA form, PS3.5 §6.2 note
 _TIME = re.compile(r"(?:[01][0-9]|2[0-3])(?:[0-5][0-9](?:(?:[0-5][0-9]|60)(?:\.[0-9]{1,6})?)?)?")
-_ZONE = re.compile(r"[+-](?:0[0-9]|1[0-4])[0-5][0-9]")
+_ZONE = re.compile(r"\+(?:0[0-9]|1[0-4])[0-5][0-9]|-(?:0[0-9]|1[0-2])[0-5][0-9]")
 _DATETIME = re.compile(r"[0-9]{4}(?:(?:0[1-9]|1[0-2])(?:(?:0[1-9]|[12][0-9]|3[01])(?:[0-9]{2,6}(?:\.[0-9]{1,6})?)?)?)?")
 
 
@@ -118,6 +118,8 @@ def _cut_range(vr: str, text: str) -> tuple[str, str, bool]:
     if vr != "DT":
         low, dash, high = text.partition("-")
         return low.strip(), high.strip(), bool(dash)
+    if _is_datetime(text):
+        return text, "", False  # 20260305-0500 is a day with its offset, not a range up to the year 500
     for position, char in enumerate(text):
         low, high = text[:position].strip(), text[position + 1 :].strip()
         if char == "-" and (not low or _is_datetime(low)) and (not high or _is_datetime(high)):
