@@ -16,11 +16,12 @@ import orjson
 from storage.objects.base import ObjectMeta
 
 NAME = "user.dicom-bridge"
+_LARGEST = 3900  # bytes of `pack`
 _ABSENT = (errno.ENODATA, errno.ENOTSUP, errno.EOPNOTSUPP)
 
 
 def pack(meta: ObjectMeta, size_bytes: int) -> bytes:
-    """Below 4 KiB within the limits of `check_meta`: what one ext4 attribute block holds."""
+    """At most 3900 bytes within the limits of `check_meta`: what one ext4 attribute block of 4 KiB holds."""
     return orjson.dumps(
         {
             "size": size_bytes,
@@ -70,12 +71,15 @@ def sidecar(target: Path) -> Path:
 
 
 def supported(directory: Path) -> bool:
-    """Whether the file system of `directory` keeps user attributes."""
+    """Whether the file system of `directory` keeps user attributes as large as ours may become.
+
+    An ext4 with blocks of 1 KiB says "no space" to a large one, which must not be taken for a full disk.
+    """
     with tempfile.NamedTemporaryFile(dir=directory) as file:
         try:
-            os.setxattr(file.fileno(), NAME, b"1")
+            os.setxattr(file.fileno(), NAME, bytes(_LARGEST))
         except OSError as error:
-            if error.errno in _ABSENT:
+            if error.errno in (*_ABSENT, errno.ENOSPC, errno.E2BIG):
                 return False
             raise
     return True

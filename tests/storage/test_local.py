@@ -6,16 +6,26 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from storage.errors import InvalidKey, ObjectExists, ObjectHeld, ObjectNotFound, StorageFull, StorageUnavailable
-from storage.objects import local
+from storage.errors import (
+    InvalidKey,
+    InvalidMeta,
+    ObjectExists,
+    ObjectHeld,
+    ObjectNotFound,
+    StorageFull,
+    StorageUnavailable,
+)
+from storage.objects import attribute, local
 from storage.objects.base import ObjectMeta
 from storage.objects.local import LocalStore
+from storage.objects.meta import check_meta
 from tests.storage.stored import (
     BODY,
     HEADER,
@@ -266,6 +276,38 @@ def test_a_reopened_store_knows_its_objects(store: LocalStore) -> None:
     again = LocalStore(store.staging.parent)
     assert again.meta(key) == meta
     assert content(again, key) == HEADER + BODY
+
+
+def test_the_largest_meta_fits_an_attribute(clock: Clock) -> None:
+    user = {f"n{number:02}": '"' * 139 for number in range(10)}  # each takes two bytes of JSON
+    meta = ObjectMeta(
+        tags={f"{number}" + "n" * 34: "v" * 42 for number in range(10)},
+        user=user,
+        retain_until=clock() + timedelta(days=1),
+        legal_hold=True,
+    )
+    assert check_meta(meta, clock()) is meta
+    with pytest.raises(InvalidMeta):
+        check_meta(replace(meta, user={**user, "more": ""}), clock())
+    packed = attribute.pack(meta, 1 << 60)
+    assert len(packed) <= 3900
+    assert attribute.unpack(packed) == (meta, 1 << 60)
+
+
+def test_a_file_system_with_room_for_small_attributes_only_gets_sidecars(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    setxattr = os.setxattr
+
+    def small_only(target: int, name: str, value: bytes) -> None:
+        if len(value) > 500:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        setxattr(target, name, value)
+
+    monkeypatch.setattr(os, "setxattr", small_only)
+    store, key, meta = LocalStore(tmp_path), new_key(), ObjectMeta(user={"name": "v" * 1000})
+    store.put(key, payload(), meta=meta)
+    assert store.meta(key) == meta
 
 
 def test_free_bytes_are_those_of_the_file_system(store: LocalStore) -> None:
