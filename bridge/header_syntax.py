@@ -11,6 +11,8 @@ from bridge.dictionary import BINARY, KNOWN, LONG_HEADER, NUMERIC, vr_of
 from bridge.syntaxes import lookup
 
 UNDEFINED: Final = 0xFFFFFFFF
+ITEM, ITEM_END, SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD  # PS3.5 §7.5
+DELIMITERS = (ITEM, ITEM_END, SEQUENCE_END)
 CHARSET_TAG: Final = 0x00080005
 ENCAPSULATED_DOCUMENT_TAG: Final = 0x00420011  # always by reference: a document has a media type
 REMEMBERED_BYTES: Final = 64  # values up to this size are remembered with their JSON
@@ -42,6 +44,7 @@ class Syntax:
         self.writers = writers(big_endian=big_endian)
         self.unpack_header = struct.Struct(order + ("6sH" if explicit else "4sI")).unpack_from  # first 8 bytes
         self.unpack_length = struct.Struct(order + "I").unpack_from
+        self.delimiters = {struct.pack(order + "HH", tag >> 16, tag & 0xFFFF): tag for tag in DELIMITERS}
         self._unpack_tag = struct.Struct(order + "HH").unpack_from
 
     def learn(self, head: bytes) -> Entry:

@@ -19,13 +19,15 @@ from bridge.header_syntax import (
     ENCAPSULATED_DOCUMENT_TAG,
     EXPLICIT_LITTLE,
     IMPLICIT_LITTLE,
+    ITEM,
+    ITEM_END,
     REMEMBERED_BYTES,
+    SEQUENCE_END,
     UNDEFINED,
     Entry,
     Syntax,
 )
 from bridge.source import Source
-from bridge.walk import ITEM, ITEM_END, SEQUENCE_END
 
 WINDOW_BYTES = 1 << 16
 LONG_TEXT_BYTES = 1 << 20  # text and decimal values beyond this are given by reference
@@ -53,7 +55,6 @@ class Level:
     end: int  # first offset beyond it; of its container while its length is undefined
     undefined: bool
     text: TextDecoder
-    path: str  # "" or "00400275/1/"
     watch: frozenset[int]  # tags whose raw values are kept
     raws: dict[int, bytes]
     sequence: Sequence | None = None
@@ -62,6 +63,15 @@ class Level:
     last: int = -1
     ordered: bool = True
 
+    def path(self, tag: int) -> str:
+        """Where an element of this level lies, such as 00400275/1/00420011. Only while the level is being read."""
+        steps = [f"{tag:08X}"]
+        sequence = self.sequence
+        while sequence is not None:
+            steps += [str(sequence.number), f"{sequence.tag:08X}"]
+            sequence = sequence.parent.sequence
+        return "/".join(reversed(steps))
+
 
 @dataclass(slots=True)
 class Sequence:
@@ -69,6 +79,7 @@ class Sequence:
 
     parent: Level
     tag: int
+    prefix: bytes  # of its JSON
     syntax: Syntax
     end: int
     undefined: bool
@@ -104,7 +115,7 @@ class Scanner:
         metadata_limit_bytes: int = 32 << 20,
     ) -> None:
         text = TextDecoder((), fallback_charset)
-        self.root = Level(syntax, source.size, False, text, "", watch | _ROOT_CONTEXT, {})
+        self.root = Level(syntax, source.size, False, text, watch | _ROOT_CONTEXT, {})
         self.nested: dict[int, Level] = {}  # sequence tag -> its first item, for tags of nested_watch
         self.pixel: PixelValue | None = None
         self.bulk: list[BulkElement] = []
@@ -180,7 +191,7 @@ class Scanner:
         position = self._position
         if position >= level.end:
             return self._end_of_level(level)
-        header = self._source.read(position, 12)
+        header = self._peek(position)
         if level.end - position < 8 or len(header) < 8:
             return self._tail(level, None)
         if header[:8] == bytes(8) and level is self.root:
@@ -289,7 +300,7 @@ class Scanner:
         self._write(level, tag, prefix + written)
 
     def _reference(self, level: Level, tag: int, vr: str, start: int, length: int, *, encapsulated: bool) -> bytes:
-        path = f"{level.path}{tag:08X}"
+        path = level.path(tag)
         big_endian = level.syntax.big_endian and vr in WORD_BYTES
         if not self._cut:
             self.bulk.append(
@@ -345,17 +356,18 @@ class Scanner:
         self._depth += 1
         self._position = start
         guessing = undefined and syntax is not level.syntax
-        return self._next_item(Sequence(level, tag, syntax, end, undefined, guessing))
+        prefix = entry.prefix if entry.vr == "SQ" else dicomjson.key_prefix(tag, "SQ")
+        return self._next_item(Sequence(level, tag, prefix, syntax, end, undefined, guessing))
 
     def _next_item(self, sequence: Sequence) -> Level:
         """The next item as a level, or the parent when the sequence is over."""
         position = self._position
         if position >= sequence.end and not sequence.undefined:
             return self._close_sequence(sequence)
-        header = self._source.read(position, 8)
+        header = self._peek(position)
         if position + 8 > sequence.end or len(header) < 8:
             raise walk.truncated(sequence.tag)
-        tag, length = walk.delimiter_tag(header, sequence.syntax), sequence.syntax.unpack_length(header, 4)[0]
+        tag, length = sequence.syntax.delimiters.get(header[:4]), sequence.syntax.unpack_length(header, 4)[0]
         self._position = position + 8
         if tag == SEQUENCE_END:
             return self._close_sequence(sequence)
@@ -369,8 +381,7 @@ class Scanner:
         syntax = sequence.syntax
         if sequence.guessing and self._looks_explicit(self._position, end):
             syntax = EXPLICIT_LITTLE
-        path = f"{parent.path}{sequence.tag:08X}/{sequence.number}/"
-        level = Level(syntax, end, undefined, parent.text, path, watch, {}, sequence)
+        level = Level(syntax, end, undefined, parent.text, watch, {}, sequence)
         if watch is not _CONTEXT and sequence.number == 1:
             self.nested[sequence.tag] = level
         self._refill()
@@ -414,12 +425,9 @@ class Scanner:
     def _close_sequence(self, sequence: Sequence) -> Level:
         self._depth -= 1
         parent = sequence.parent
-        prefix = dicomjson.key_prefix(sequence.tag, "SQ")
         self._measure(parent)
-        if sequence.items:
-            self._write(parent, sequence.tag, prefix + b',"Value":[' + b",".join(sequence.items) + b"]}")
-        else:
-            self._write(parent, sequence.tag, prefix + dicomjson.NO_VALUE)
+        value = b',"Value":[' + b",".join(sequence.items) + b"]}" if sequence.items else dicomjson.NO_VALUE
+        self._write(parent, sequence.tag, sequence.prefix + value)
         parent.measured = len(parent.out)  # its items were counted one by one
         self._refill()
         return parent
@@ -444,6 +452,12 @@ class Scanner:
         if self._written > self._limit:
             self._cut = True
             self.warnings[LIMIT_WARNING] = None
+
+    def _peek(self, position: int) -> bytes:
+        """The 12 bytes an element header has at most."""
+        at = position - self._base
+        header = self._window[at : at + 12] if at >= 0 else b""
+        return header if len(header) == 12 else self._source.read(position, 12)
 
     def _refill(self) -> None:
         """Move the window so that plain elements can be read from the current position."""

@@ -7,12 +7,9 @@ from __future__ import annotations
 
 from bridge.errors import InvalidInstance
 from bridge.frames import Span
-from bridge.header_syntax import IMPLICIT_LITTLE, UNDEFINED, Syntax
+from bridge.header_syntax import IMPLICIT_LITTLE, ITEM, ITEM_END, SEQUENCE_END, UNDEFINED, Syntax
 from bridge.source import Source
 
-ITEM, ITEM_END, SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD  # PS3.5 §7.5
-_LITTLE_TAGS = (b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0")  # item, sequence delimiter
-_BIG_TAGS = (b"\xff\xfe\xe0\x00", b"\xff\xfe\xe0\xdd")
 NESTING_LIMIT = 10_000  # of what is only skipped, so that a data set of brackets cannot fill the memory
 _PIECE_BYTES = 1 << 16
 
@@ -22,18 +19,11 @@ def truncated(tag: int | None) -> InvalidInstance:
     return InvalidInstance("the data set is truncated or a length in it is wrong", offending_tag=tag)
 
 
-def delimiter_tag(header: bytes, syntax: Syntax) -> int:
-    """The tag that the first 4 bytes hold."""
-    if syntax.big_endian:
-        return int.from_bytes(header[:4], "big")
-    return int.from_bytes(header[:2], "little") << 16 | int.from_bytes(header[2:4], "little")
-
-
 def fragments(source: Source, syntax: Syntax, tag: int, position: int, end: int) -> tuple[list[Span], int]:
     """(payload ranges of an encapsulated value's items, offset table first; where the value ends) (PS3.5 §A.4)."""
     found: list[Span] = []
     read, unpack = source.read, syntax.unpack_length
-    item_tag, stop_tag = _BIG_TAGS if syntax.big_endian else _LITTLE_TAGS
+    item_tag, _, stop_tag = syntax.delimiters
     while position + 8 <= end:
         header = read(position, 8)
         position += 8
@@ -55,7 +45,7 @@ def end_of_items(source: Source, syntax: Syntax, tag: int, position: int, end: i
         header = source.read(position, 12)
         if position + 8 > end or len(header) < 8 or len(levels) > NESTING_LIMIT:
             raise truncated(tag)
-        here, length = delimiter_tag(header, syntax), syntax.unpack_length(header, 4)[0]
+        here, length = syntax.delimiters.get(header[:4]), syntax.unpack_length(header, 4)[0]
         if here == (SEQUENCE_END if inside_sequence else ITEM_END):
             levels.pop()
             position += 8
