@@ -142,7 +142,7 @@ def test_a_lower_level_may_be_named_without_a_value() -> None:
 
 NAMES = st.sampled_from(
     ["PatientName", "StudyDate", "StudyTime", "00080061", "limit", "offset", "includefield", "fuzzymatching", "0010",
-     "_", "OtherPatientIDsSequence.PatientID", "00091001", "00090010", "TimezoneOffsetFromUTC", "ContentDate", "Rows", "KVP"]
+     "_", "OtherPatientIDsSequence.PatientID", "00091001", "00090010", "TimezoneOffsetFromUTC", "ContentDate", "KVP"]
 )  # fmt: skip
 VALUES = st.one_of(st.text(max_size=20), st.from_regex(r"[0-9.:,\\*?\-+%]{0,25}", fullmatch=True))
 
