@@ -9,7 +9,6 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
 
 from bridge.archive import Archive
 from bridge.bulk import Bulk, fragment_extents, native_value, stored_stream, stored_value
@@ -29,7 +28,7 @@ from bridge.syntaxes import (
     TransferSyntax,
     lookup,
 )
-from bridge.transcode import convert
+from bridge.transcode import convert, joined_frames
 from storage.errors import StorageError, StorageUnavailable
 from storage.index.base import MetadataRow
 from storage.records import InstanceRecord, Level, ResourceRef
@@ -139,7 +138,8 @@ class Retrieve:
             media_type = stored.media_type if stored else OCTETS
             return _parts(codestreams(table, numbers, source), record.transfer_syntax_uid, media_type)
         _check_decodable(stored, record.transfer_syntax_uid, transfer_syntax_uid)
-        return self._decoded(record, table, numbers, source)
+        frames = zip(numbers, self._decoded(record, table, numbers, source), strict=True)
+        return (FramePart(n, EXPLICIT_VR_LITTLE_ENDIAN, OCTETS, len(one), iter([one])) for n, one in frames)
 
     def bulk(self, record: InstanceRecord, path: str) -> Bulk:
         """A value that metadata give by reference (PS3.18 §10.4.1.1.5). Raises NotFound, NotAcceptable.
@@ -182,9 +182,12 @@ class Retrieve:
             extents = [extent for frame in table.frames for extent in frame]
             return stored_stream(extents, source, (stored.media_type if stored else "") or OCTETS)
         numbers = range(1, len(table.frames) + 1)
-        size = len(numbers) * (decoded_frame_bits(table.description) + 7) // 8
-        frames = self._decoded(record, table, numbers, source)
-        return Bulk(OCTETS, size, lambda _start, _length: chain.from_iterable(part.chunks for part in frames), False)
+        bits = decoded_frame_bits(table.description)
+
+        def decoded(_start: int, _length: int | None) -> Iterator[bytes]:
+            return joined_frames(self._decoded(record, table, numbers, source), bits)
+
+        return Bulk(OCTETS, (len(numbers) * bits + 7) // 8, decoded, supports_ranges=False)
 
     def _bundles(self, rows: Sequence[MetadataRow]) -> dict[str, Bundle]:
         """The bundles these rows need, opened; by series."""
@@ -204,11 +207,9 @@ class Retrieve:
 
     def _decoded(
         self, record: InstanceRecord, table: FrameTable, numbers: Sequence[int], source: DataSetBytes
-    ) -> Iterator[FramePart]:
+    ) -> Iterator[bytes]:
         streams = (b"".join(frame.chunks) for frame in codestreams(table, numbers, source))
-        decoded = self.pixels.decode_all(streams, table.description, record.transfer_syntax_uid)
-        for number, frame in zip(numbers, decoded, strict=True):
-            yield FramePart(number, EXPLICIT_VR_LITTLE_ENDIAN, OCTETS, len(frame), iter([frame]))
+        return self.pixels.decode_all(streams, table.description, record.transfer_syntax_uid)
 
     def _data_set(self, record: InstanceRecord) -> DataSetBytes:
         """The record's data set by range; offsets of a deflated one count in the inflated bytes."""

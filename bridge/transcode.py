@@ -150,14 +150,14 @@ def _produced(description: PixelDescription, count: int, frames: Callable[[], It
         raise NotAcceptable("the uncompressed pixel data is longer than a data element can be")
 
     def chunks() -> Iterator[bytes]:
-        yield from _joined(frames(), bits)
+        yield from joined_frames(frames(), bits)
         if size % 2:
             yield b"\0"
 
     return Produced(size + size % 2, chunks)
 
 
-def _joined(frames: Iterable[bytes], bits: int) -> Iterator[bytes]:
+def joined_frames(frames: Iterable[bytes], bits: int) -> Iterator[bytes]:
     """Frames one after another; those that are no whole bytes share a byte with the next (PS3.5 §8.1.1)."""
     if bits % 8 == 0:
         yield from frames
