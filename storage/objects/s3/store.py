@@ -31,10 +31,10 @@ from storage.objects.meta import check_meta, check_tags, extended
 from storage.objects.payload import Payload
 from storage.objects.s3 import listing, multipart
 from storage.objects.s3.probe import Capabilities, probe
+from storage.objects.s3.settings import S3Settings
 from storage.objects.s3.wire import (
     SEND_BYTES,
     Refused,
-    S3Settings,
     Wire,
     server_time,
     storage_error,

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlunsplit
@@ -30,6 +29,7 @@ from storage.errors import (
     StorageFull,
     StorageUnavailable,
 )
+from storage.objects.s3.settings import S3Settings
 
 SEND_BYTES = 256 << 10
 _ATTEMPTS = 3
@@ -67,24 +67,6 @@ _STATUSES: dict[int, type[StorageError]] = {
     412: ObjectExists,
     507: StorageFull,
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class S3Settings:
-    """Where the bucket is and how to reach it."""
-
-    endpoint: str  # host:port
-    bucket: str
-    access_key: str
-    secret_key: str
-    region: str = "us-east-1"
-    tls: bool = True
-    object_lock: bool = True
-    lock_mode: str = "GOVERNANCE"  # GOVERNANCE | COMPLIANCE | none
-    part_bytes: int = 16 << 20
-    connect_timeout_s: float = 3.0
-    read_timeout_s: float = 30.0
-    connections: int = 32
 
 
 class Refused(StorageUnavailable):
