@@ -19,9 +19,7 @@ Spans: TypeAlias = tuple[Span, ...]
 
 RLE_UID = "1.2.840.10008.1.2.5"
 # MPEG-2, MPEG-4 and HEVC, also in their fragmentable forms (PS3.5 §A.4.5-§A.4.8): one stream, no frames to point at.
-VIDEO_UIDS = frozenset(
-    f"1.2.840.10008.1.2.4.{last}{form}" for last in range(100, 109) for form in ("", ".1")
-)
+VIDEO_UIDS = frozenset(f"1.2.840.10008.1.2.4.{last}{form}" for last in range(100, 109) for form in ("", ".1"))
 # First bytes of a codestream: JPEG and JPEG-LS, JPEG 2000 and HTJ2K, JP2 box, JPEG XL and its box.
 _CODESTREAM_STARTS = (b"\xff\xd8\xff", b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  ", b"\xff\x0a", b"\0\0\0\x0cJXL ")
 
@@ -138,9 +136,7 @@ def group_fragments(
         return [(span,) for span in fragments], len(fragments) == number_of_frames
     if grouped := _by_offsets(fragments, number_of_frames, basic_offsets):
         return grouped, True
-    starts = [
-        number for number, (offset, _) in enumerate(fragments) if peek(offset).startswith(_CODESTREAM_STARTS)
-    ]
+    starts = [number for number, (offset, _) in enumerate(fragments) if peek(offset).startswith(_CODESTREAM_STARTS)]
     if starts[:1] != [0]:
         return [tuple(fragments)], False
     return _cut(fragments, starts), len(starts) == number_of_frames

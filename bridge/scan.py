@@ -274,7 +274,7 @@ class Scanner:
         """Write one element with a defined length that is no sequence."""
         tag = entry.tag
         prefix = dicomjson.key_prefix(tag, vr)
-        if tag in PIXEL_TAGS and level is self.root:
+        if tag in PIXEL_TAGS and level is self.root and length:
             self.pixel = PixelValue(tag, vr, start, length, None)
             self._write(level, tag, prefix + dicomjson.bulk_reference(f"{tag:08X}"))
             return

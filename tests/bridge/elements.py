@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import zlib
 
 from bridge.dictionary import LONG_HEADER
 
@@ -80,3 +81,27 @@ def image(rows: int, columns: int, *, frames: int = 1, bits: int = 8, photometri
     text = str(frames).encode()
     parts.append(element(0x00280008, "IS", text + b" " * (len(text) % 2)))
     return b"".join(sorted(parts))
+
+
+def deflate(data: bytes) -> bytes:
+    """A deflated data set, as PS3.5 §A.5 wants it."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+    return packer.compress(data) + packer.flush()
+
+
+def nested(depth: int, *, undefined: bool) -> bytes:
+    """Sequences inside each other."""
+    content = element(0x00100020, "LO", b"deep")
+    for _ in range(depth):
+        content = sequence(0x00081115, item(content, undefined=undefined), undefined=undefined)
+    return content
+
+
+def whole() -> bytes:
+    """A small instance with a bit of everything; JPEG syntax, two frames."""
+    return data_set(
+        image(4, 4, frames=2),
+        element(0x00091001, "OB", b"12"),
+        sequence(0x00081115, item(nested(2, undefined=True), undefined=True), undefined=True),
+        encapsulated(b"\xff\xd8\xff1", b"\xff\xd8\xff2"),
+    )

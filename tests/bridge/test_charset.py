@@ -95,7 +95,7 @@ def test_the_japanese_examples_of_the_standard_are_read() -> None:
 
 
 def test_jis_x_0212_is_read() -> None:
-    assert decode_text(b"\x1b$(D0!0\"\x1b(B", "LO", ["", "ISO 2022 IR 159"]) == "丂丄"
+    assert decode_text(b'\x1b$(D0!0"\x1b(B', "LO", ["", "ISO 2022 IR 159"]) == "丂丄"
 
 
 def test_escapes_work_without_being_declared() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import mmap
 import struct
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -33,12 +32,15 @@ from tests.bridge.elements import (
     UNDEFINED,
     big,
     data_set,
+    deflate,
     element,
     encapsulated,
     image,
     implicit,
     item,
+    nested,
     sequence,
+    whole,
 )
 
 
@@ -139,9 +141,7 @@ def test_character_set_is_said_to_be_utf_8_and_inherited_by_items() -> None:
         element(0x00080005, "CS", b"ISO_IR 144"),
         element(0x00100020, "LO", "Ж".encode("iso8859_5") + b" "),
         sequence(0x00081140, item(element(0x00081155, "LO", "Ж".encode("iso8859_5")))),
-        sequence(
-            0x00400275, item(element(0x00080005, "CS", b"ISO_IR 192") + element(0x00400009, "SH", "é".encode()))
-        ),
+        sequence(0x00400275, item(element(0x00080005, "CS", b"ISO_IR 192") + element(0x00400009, "SH", "é".encode()))),
     )
     parsed = metadata(found)
     assert parsed["00080005"] == {"vr": "CS", "Value": ["ISO_IR 192"]}
@@ -224,11 +224,6 @@ def test_big_endian_bulk_says_so() -> None:
     found = describe(b"".join([*elements, big(0x00281201, "OW", bytes(6000))]), EXPLICIT_BIG)
     assert found.bulk_table is not None
     assert [one.big_endian for one in unpack_bulk(found.bulk_table)] == [True]
-
-
-def deflate(data: bytes) -> bytes:
-    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
-    return packer.compress(data) + packer.flush()
 
 
 def test_deflated_is_the_same_as_explicit_and_offsets_are_those_of_the_inflated_data_set() -> None:
@@ -322,13 +317,6 @@ def test_an_unknown_vr_is_passed_on_as_un(vr: str) -> None:
 
 def test_odd_lengths_are_forgiven() -> None:
     assert metadata(explicit(element(0x00100020, "LO", b"odd")))["00100020"]["Value"] == ["odd"]
-
-
-def nested(depth: int, *, undefined: bool) -> bytes:
-    content = element(0x00100020, "LO", b"deep")
-    for _ in range(depth):
-        content = sequence(0x00081115, item(content, undefined=undefined), undefined=undefined)
-    return content
 
 
 @pytest.mark.parametrize("undefined", [False, True])
@@ -443,6 +431,12 @@ def test_elements_after_pixel_data_count() -> None:
     assert metadata(found)["7FE11001"]["Value"] == ["late"]
 
 
+def test_empty_pixel_data_are_no_pixel_data() -> None:
+    found = explicit(image(2, 2), element(0x7FE00010, "OW", b""))
+    assert metadata(found)["7FE00010"] == {"vr": "OW"}
+    assert found.frame_table is None
+
+
 def test_pixel_data_in_an_item_are_plain_bulk() -> None:
     icon = element(0x7FE00010, "OB", bytes(5000))
     found = explicit(sequence(0x00880200, item(icon)))
@@ -521,15 +515,6 @@ def test_a_missing_or_unusable_uid_is_refused_by_tag(tag: int, value: bytes | No
     with pytest.raises(InvalidInstance) as refusal:
         describe(b"".join(sorted(elements)), EXPLICIT_LITTLE)
     assert refusal.value.offending_tag == tag
-
-
-def whole() -> bytes:
-    return data_set(
-        image(4, 4, frames=2),
-        element(0x00091001, "OB", b"12"),
-        sequence(0x00081115, item(nested(2, undefined=True), undefined=True), undefined=True),
-        encapsulated(b"\xff\xd8\xff1", b"\xff\xd8\xff2"),
-    )
 
 
 def test_every_truncation_inside_pixel_data_is_refused() -> None:

@@ -23,8 +23,7 @@ from bridge.errors import InvalidInstance
 from bridge.frames import frame_range, unpack
 from bridge.syntaxes import lookup
 from tests.bridge.corpus import differences, files, read, scanned
-from tests.bridge.elements import DEFLATED, EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE
-from tests.bridge.test_describe import deflate
+from tests.bridge.elements import DEFLATED, EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, deflate
 
 FILES = files()
 # Files made to be broken: what is refused, and why.

@@ -16,8 +16,15 @@ from bridge.errors import InvalidInstance, InvalidRequest, NotFound
 from bridge.frames import frame_range, unpack, unpack_bulk
 from bridge.part10 import build_header, read_preamble
 from tests.bridge.corpus import read
-from tests.bridge.elements import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, JPEG_BASELINE, data_set, element
-from tests.bridge.test_describe import whole
+from tests.bridge.elements import (
+    EXPLICIT_BIG,
+    EXPLICIT_LITTLE,
+    IMPLICIT_LITTLE,
+    JPEG_BASELINE,
+    data_set,
+    element,
+    whole,
+)
 
 SLOWEST_S = 5.0
 SYNTAXES = [EXPLICIT_LITTLE, IMPLICIT_LITTLE, EXPLICIT_BIG, JPEG_BASELINE, "1.2.840.10008.1.2.1.99", "1.2.3"]
