@@ -125,6 +125,9 @@ class Association:
         """At least one byte, or an end. A deadline that passes while bytes trickle in counts too."""
         try:
             count = self._socket.recv_into(buffer)
+            # Most devices leave Nagle's algorithm on: the end of each PDU then waits for our acknowledgement, which the
+            # kernel would hold back for 40 ms. The kernel forgets this option, so it is set after every read.
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
         except BlockingIOError:
             count = -1
         if count == 0:
@@ -227,14 +230,17 @@ class Association:
         try:
             if self._exchange is not None:
                 self._exchange.abandon()
-        finally:
             self._give_slot_back()
             self._acceptor.closing()
-            self._part(end.last_words)
+            is_said = self._say(end.last_words)
+            metrics.ASSOCIATIONS.labels(end.outcome).inc()
+            end.afterwards()
+            self._note_tally(end.outcome)
+            if is_said:
+                self._wait_for_close()
+        finally:
+            self._give_slot_back()
             self._socket.close()
-        metrics.ASSOCIATIONS.labels(end.outcome).inc()
-        end.afterwards()
-        self._note_tally(end.outcome)
 
     def _note_tally(self, outcome: str) -> None:
         if self._exchange is None or self._caller is None:
@@ -250,14 +256,19 @@ class Association:
                 size_bytes=tally.size_bytes,
             )
 
-    def _part(self, last_words: bytes) -> None:
-        """Say them, then wait for the peer to close: closing with bytes unread would take them back."""
-        if not last_words:
-            return
-        deadline = time.monotonic() + _LINGER_S
+    def _say(self, last_words: bytes) -> bool:
+        """Send our last PDU, if there is one; False when nobody is listening."""
         try:
             self._socket.sendall(last_words)
             self._socket.shutdown(socket.SHUT_WR)
+        except OSError:
+            return False
+        return bool(last_words)
+
+    def _wait_for_close(self) -> None:
+        """Closing with bytes unread would take our last PDU back, so read until the peer closes, for a while."""
+        deadline = time.monotonic() + _LINGER_S
+        try:
             while (left_s := deadline - time.monotonic()) > 0:
                 self._set_timeout(socket.SO_RCVTIMEO, left_s)
                 if not self._socket.recv(1 << 16):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import socket
 import struct
 import threading
 import time
@@ -180,6 +181,7 @@ def test_a_trickled_object_is_aborted_and_leaves_nothing(tmp_path: Path) -> None
     with running_door(tmp_path, settings(idle_timeout_s=0.5)) as door, Peer(door.address) as peer:
         peer.associate(STORE_CONTEXT)
         assert trickled(peer, message(3, COMMAND, store(SOP)) + message(3, DATA, data_set())) < len(data_set())
+        peer.socket.close()
         wait_for(lambda: door.server.open() == 0, "the association ends")
         assert door.count() == 0
 
@@ -200,6 +202,19 @@ def trickled(peer: Peer, data: bytes) -> int:
     return len(data)
 
 
+def test_a_peer_with_nagles_algorithm_on_does_not_wait_for_our_acknowledgement(door: RunningDoor) -> None:
+    with Peer(door.address) as peer:
+        peer.associate(ECHO_CONTEXT)
+        peer.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 0)
+        whole = message(1, COMMAND, echo())
+        started = time.monotonic()
+        for _ in range(100):
+            for part in (whole[:6], whole[6:12], whole[12:]):
+                peer.send(part)
+            assert peer.status() == 0x0000
+        assert time.monotonic() - started < 3  # 100 delayed acknowledgements would take 4 s
+
+
 def test_a_peer_that_does_not_read_is_given_up(tmp_path: Path) -> None:
     with running_door(tmp_path, settings(write_timeout_s=0.3)) as door, Peer(door.address) as peer:
         peer.associate(ECHO_CONTEXT)
@@ -208,6 +223,7 @@ def test_a_peer_that_does_not_read_is_given_up(tmp_path: Path) -> None:
         with contextlib.suppress(TimeoutError, ConnectionError):
             for _ in range(500):
                 peer.send(many)
+        peer.socket.close()
         wait_for(lambda: door.server.open() == 0, "the association ends")
 
 

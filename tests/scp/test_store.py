@@ -10,7 +10,12 @@ from pydicom import dcmread
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 from pynetdicom import AE
 
+from bridge.errors import OutOfResources
+from bridge.ingest import Receipt
 from bridge.part10 import read_preamble
+from scp.operation import Intake, Sink
+from scp.server import INGEST
+from storage.errors import StorageFull
 from storage.records import ResourceRef
 from tests.bridge.archives import SERIES, STUDY, data_set, moody
 from tests.conftest import Dcmtk
@@ -261,6 +266,44 @@ def test_pynetdicom_stores_and_reads_the_comment(door: RunningDoor, shared_data:
     assert status.Status == 0xC000
     assert "Series" in status.ErrorComment
     association.release()
+
+
+def test_an_error_nobody_foresaw_is_answered_and_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    def broken(*_: object) -> Receipt:
+        raise RuntimeError("a mistake of ours")
+
+    with running_door(tmp_path, intake=Intake(begin=INGEST.begin, ingest=broken)) as door, Peer(door.address) as peer:
+        peer.associate(ECHO_CONTEXT, STORE_CONTEXT)
+        assert peer.store(SOP, data_set()) == 0x0110
+        assert peer.echo() == 0x0000
+    assert "a mistake of ours" in caplog.text
+
+
+def test_a_full_disk_is_out_of_resources_and_the_data_set_is_read_to_its_end(tmp_path: Path) -> None:
+    def full(*_: object) -> Sink:
+        raise OutOfResources("the local disk is down to its free-space reserve")
+
+    with running_door(tmp_path, intake=Intake(begin=full, ingest=INGEST.ingest)) as door, Peer(door.address) as peer:
+        peer.associate(ECHO_CONTEXT, STORE_CONTEXT)
+        assert peer.store(SOP, data_set(), fragment_bytes=50) == 0xA700
+        assert peer.echo() == 0x0000
+
+
+def test_a_disk_that_fills_up_in_the_middle_leaves_nothing(tmp_path: Path) -> None:
+    class Filling:
+        discarded = 0
+
+        def write(self, chunk: memoryview) -> None:
+            raise StorageFull("no space left on device")
+
+        def discard(self) -> None:
+            Filling.discarded += 1
+
+    begin = Intake(begin=lambda *_: Filling(), ingest=INGEST.ingest)
+    with running_door(tmp_path, intake=begin) as door, Peer(door.address) as peer:
+        peer.associate(STORE_CONTEXT)
+        assert peer.store(SOP, data_set(), fragment_bytes=50) == 0xA700
+        assert Filling.discarded == 1
 
 
 def test_what_a_peer_delivered_is_noted_once_an_association(door: RunningDoor, peer: Peer) -> None:
