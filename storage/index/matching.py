@@ -69,7 +69,12 @@ class Candidates:
     """Ids of `table` among which every match is."""
 
     table: Table
-    query: Any  # a select or union of one column of ids
+    queries: tuple[Select[Any], ...]  # each of one column of ids
+
+    @property
+    def query(self) -> Any:
+        """All of them as one."""
+        return self.queries[0] if len(self.queries) == 1 else union(*self.queries)
 
 
 @dataclass(slots=True)
@@ -147,8 +152,8 @@ class Matching:
         found = Condition(attribute.level, or_(false(), *(part.predicate for part in parts)))
         if all(part.candidates for part in parts):
             table = parts[0].candidates[0].table
-            queries = [part.candidates[0].query for part in parts]
-            found.candidates.append(Candidates(table, queries[0] if len(queries) == 1 else union(*queries)))
+            queries = tuple(query for part in parts for query in part.candidates[0].queries)
+            found.candidates.append(Candidates(table, queries))
         return found
 
     def _among(self, attribute: IndexedAttribute, wanted: Sequence[str]) -> Condition:
@@ -203,7 +208,7 @@ class Matching:
         if attribute.level is Level.STUDY:
             found.candidates += self._grams(attribute, matcher)
             if not found.candidates:
-                found.candidates.append(Candidates(study, self._forms(attribute, comparison(form.c.form))))
+                found.candidates.append(Candidates(study, (self._forms(attribute, comparison(form.c.form)),)))
         return found
 
     def _by_column(self, attribute: IndexedAttribute, matcher: Matcher | None, comparison: Comparison) -> Condition:
@@ -226,7 +231,7 @@ class Matching:
         if attribute.level is Level.STUDY:
             found.candidates += self._grams(attribute, matcher)
             if (key or attribute.column) in STUDY_LOOKUPS and not found.candidates:
-                found.candidates.append(Candidates(table, looked_up[0] if not several else union(*looked_up)))
+                found.candidates.append(Candidates(table, tuple(looked_up)))
         return found
 
     def _grams(self, attribute: IndexedAttribute, matcher: Matcher | None) -> list[Candidates]:
@@ -246,7 +251,7 @@ class Matching:
                 if low == high
                 else gram.c.gram.between(self._bind(low), self._bind(high))
             )
-            found.append(Candidates(study, select(gram.c.study_row).where(gram.c.site_id == self._site(), bounds)))
+            found.append(Candidates(study, (select(gram.c.study_row).where(gram.c.site_id == self._site(), bounds),)))
         return found
 
     def _unique(self, level: Level, column: ColumnElement[Any], predicate: ColumnElement[bool]) -> Condition:
@@ -255,7 +260,7 @@ class Matching:
         found = Condition(level, predicate)
         if column.key != "sop_class_uid":
             found.candidates.append(
-                Candidates(table, select(table.c.id).where(table.c.site_id == self._site(), predicate))
+                Candidates(table, (select(table.c.id).where(table.c.site_id == self._site(), predicate),))
             )
         return found
 

@@ -88,21 +88,14 @@ class Sqlite(Database):
     def read(self, work: Callable[[Session], T], *, snapshot: bool = False) -> T:
         """Readers see the last committed state and wait for nobody."""
         try:
-            session = self._idle.pop() if self._idle else self._connect()
+            session = self._take()
             session.deadline = time.monotonic() + self._statement_timeout_s
-            if not snapshot:
-                result = work(session)
-            else:
-                session.cursor.execute("BEGIN")
-                try:
-                    result = work(session)
-                finally:
-                    session.cursor.execute("COMMIT")
+            try:
+                return _snapshot(session, work) if snapshot else work(session)
+            finally:
+                self._give_back(session)
         except sqlite3.Error as error:
             raise StorageUnavailable(f"the index did not answer: {error}") from error
-        if len(self._idle) < IDLE_CONNECTIONS:
-            self._idle.append(session)
-        return result
 
     def write(self, work: Callable[[Session], T]) -> T:
         """Take the writers' turn among threads, then among processes, then one transaction."""
@@ -130,6 +123,18 @@ class Sqlite(Database):
     def _connect(self) -> SqliteSession:
         return SqliteSession(self, self._path, timeout_s=self._lock_timeout_s)
 
+    def _take(self) -> SqliteSession:
+        try:
+            return self._idle.pop()  # another thread may have taken the last one meanwhile
+        except IndexError:
+            return self._connect()
+
+    def _give_back(self, session: SqliteSession) -> None:
+        if len(self._idle) < IDLE_CONNECTIONS and not session.connection.in_transaction:
+            self._idle.append(session)
+        else:
+            session.connection.close()
+
     def _transaction(self, work: Callable[[Session], T]) -> T:
         session = self._writer = self._writer or self._connect()
         session.deadline = time.monotonic() + self._statement_timeout_s
@@ -143,6 +148,15 @@ class Sqlite(Database):
                 session.cursor.execute("ROLLBACK")
             raise
         return result
+
+
+def _snapshot(session: SqliteSession, work: Callable[[Session], T]) -> T:
+    session.cursor.execute("BEGIN")
+    try:
+        return work(session)
+    finally:
+        session.deadline = float("inf")
+        session.cursor.execute("COMMIT")
 
 
 class WriterQueue:
