@@ -13,18 +13,18 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from storage.objects.guarded import GuardedStore
-from storage.objects.local import LocalStore
-from storage.objects.memory import MemoryStore
-from storage.objects.s3 import S3Settings, S3Store
-
 from bridge.config import Settings
 from bridge.errors import NotFound, NotOnline, Unavailable
 from storage.errors import ObjectNotFound, StorageUnavailable
 from storage.index import open_index
 from storage.index.base import Index
 from storage.index.registry import Registry
+from storage.objects import open_store
 from storage.objects.base import ObjectStore
+from storage.objects.guarded import GuardedStore
+from storage.objects.local import LocalStore
+from storage.objects.memory import MemoryStore
+from storage.objects.s3 import S3Settings
 from storage.records import InstanceRecord, Location
 
 HOT = "hot"
@@ -156,7 +156,7 @@ def _open_stores(settings: Settings, directory: Path) -> tuple[dict[str, ObjectS
         spool.mkdir(exist_ok=True)
         return {HOT: MemoryStore()}, spool
     guarded = GuardedStore(
-        S3Store(s3_settings(settings)),
+        open_store("s3", directory, s3_settings(settings)),
         put_deadline_s=storage.put_deadline_s,
         breaker_probe_s=storage.breaker_probe_s,
     )
