@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -13,6 +15,7 @@ from dicomweb import ops, problem, qido, wado
 from dicomweb.deps import Door, service_root
 from dicomweb.edge import Edge
 from dicomweb.endpoint import Endpoint, Work
+from dicomweb.shapes import Shapes
 
 _STUDY = "/studies/{study}"
 _SERIES = _STUDY + "/series/{series}"
@@ -42,21 +45,20 @@ _METHODS = ["GET", "HEAD", "OPTIONS"]
 
 def create_app(door: Door) -> ASGIApp:
     """The ASGI application on an open door; it does not close the door."""
+    resources = [(path, Endpoint(door, path, work, action=action)) for path, work, action in ROUTES]
     app = FastAPI(
         title="DICOMweb bridge",
-        routes=_routes(door),
+        routes=_routes(door, resources),
         openapi_url=None,
         redirect_slashes=False,
         exception_handlers={HTTPException: _framework_problem, Exception: _internal_problem},
     )
-    return Edge(app, door.settings)
+    return Edge(app, Shapes(service_root(door.settings), resources), door.settings)
 
 
-def _routes(door: Door) -> list[BaseRoute]:
+def _routes(door: Door, resources: Iterable[tuple[str, Endpoint]]) -> list[BaseRoute]:
     root = service_root(door.settings)
-    dicomweb = [
-        Route(root + path, Endpoint(door, path, work, action=action), methods=_METHODS) for path, work, action in ROUTES
-    ]
+    dicomweb = [Route(root + path, endpoint, methods=_METHODS) for path, endpoint in resources]
     operations = [
         Route(path, Endpoint(door, path, work, scope=scope), methods=_METHODS) for path, work, scope in OPERATIONS
     ]

@@ -14,18 +14,22 @@ from bridge import metrics
 from bridge.config import Settings
 from dicomweb import problem
 from dicomweb.cors import Cors, Header
-from dicomweb.endpoint import ROUTE_KEY, SENT_KEY
+from dicomweb.endpoint import ROUTE_KEY, SENT_KEY, Endpoint
+from dicomweb.shapes import Shapes
 
 _LOG = logging.getLogger(__name__)
 _ACCESS = logging.getLogger("dicomweb.access")
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _SERVER_HEADER = (b"server", b"dicom-bridge")
 
 
 class Edge:
     """The outermost ASGI application."""
 
-    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+    def __init__(self, app: ASGIApp, resources: Shapes[Endpoint], settings: Settings) -> None:
+        """`resources` are answered at once; all other paths and methods are the application's."""
         self._app = app
+        self._resources = resources
         self._cors = Cors(settings.http.cors_origins)
         self._target_bytes = settings.http.target_bytes
 
@@ -43,14 +47,24 @@ class Edge:
             else:
                 if len(scope["path"]) > 1 and scope["path"].endswith("/"):
                     scope["path"] = scope["path"].rstrip("/") or "/"
-                await self._app(scope, receive, answer.send)
+                await self._dispatch(scope, receive, answer.send)
         except Exception:
             # the door is the one place that catches all (DESIGN §13 rule 7)
             _LOG.exception("a request to %s failed", scope.get(ROUTE_KEY, "an unknown route"))
-            if not answer.finished:
+            if not answer.status:
+                await answer.problem(500, "an internal error; the server's log says more")
+            elif not answer.finished:
                 raise  # the answer has begun: only cutting the connection tells the client
         finally:
             answer.count(scope)
+
+    async def _dispatch(self, scope: Scope, receive: Receive, send: Send) -> None:
+        found = self._resources.find(scope["path"]) if scope["method"] in _SAFE_METHODS else None
+        if found is None:
+            await self._app(scope, receive, send)
+            return
+        endpoint, scope["path_params"] = found
+        await endpoint(scope, receive, send)
 
     def _common_headers(self, scope: Scope) -> list[Header]:
         origin = next((value for name, value in scope["headers"] if name == b"origin"), None)
