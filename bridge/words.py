@@ -23,9 +23,9 @@ def swapped(chunks: Iterator[bytes], width: int) -> Iterator[bytes]:
         return
     carried = b""
     for chunk in chunks:
-        joined = carried + chunk
-        whole = len(joined) - len(joined) % width
-        carried = joined[whole:]
-        yield swap_words(joined[:whole], width)
+        joined = carried + chunk if carried else chunk
+        tail = len(joined) % width
+        carried = joined[len(joined) - tail :] if tail else b""
+        yield swap_words(joined[: len(joined) - tail] if tail else joined, width)
     if carried:
         yield carried

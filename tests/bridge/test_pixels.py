@@ -9,17 +9,23 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import imagecodecs
 import numpy as np
+import pydicom.data
 import pytest
+from pydicom.uid import ExplicitVRLittleEndian
 
 from bridge.config import Pixels
-from bridge.errors import NotAcceptable, Unavailable
+from bridge.errors import BridgeError, InvalidInstance, NotAcceptable, Unavailable
+from bridge.part10 import read_preamble
 from bridge.pixel_job import decoded_photometric_interpretation
 from bridge.pixels import PixelPool
 from bridge.syntaxes import TRANSFER_SYNTAXES
 from tests.bridge.frames_of import JPEG, LOSSLESS, RLE, described, encoded, image
+from tests.bridge.objects import Stored
+from tests.conftest import Dcmtk
 
 J2K = JPEG + "90"
 COMPRESSED = [uid for uid, row in TRANSFER_SYNTAXES.items() if row.encapsulated and row.decodable]
@@ -66,6 +72,52 @@ def test_every_syntax_that_is_called_decodable_has_a_codec(pool: PixelPool) -> N
         with pytest.raises(NotAcceptable) as refusal:
             pool.decode(b"rubbish", described(image("u1")), uid)
         assert "no codec" not in str(refusal.value)
+
+
+DCMTK_TOOLS = {
+    **dict.fromkeys((JPEG + suffix for suffix in ("50", "51", "57", "70")), "dcmdjpeg"),
+    **dict.fromkeys((JPEG + suffix for suffix in ("80", "81")), "dcmdjpls"),
+    RLE: "dcmdrle",
+}
+DCMTK_LOSSY_DIFFERENCE = 2  # of 255: rounding in the colour transform and in the upsampling of chrominance
+
+
+def dcmtk_files() -> list[Path]:
+    import data_store
+
+    shared = Path(__file__).parents[3] / "shared" / "data" / "variety"
+    roots = [Path(pydicom.data.__file__).parent / "test_files", Path(data_store.__file__).parent, shared]
+    heads = [(path, path.read_bytes()) for root in roots for path in sorted(root.rglob("*.dcm"))]
+    return [path for path, head in heads if head[128:132] == b"DICM" and len(head) < 4 << 20 and _tool(head)]
+
+
+def _tool(head: bytes) -> str | None:
+    try:
+        return DCMTK_TOOLS.get(read_preamble(head).transfer_syntax_uid)
+    except InvalidInstance:
+        return None
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("path", dcmtk_files(), ids=lambda path: path.name[-60:])
+def test_real_files_decode_as_dcmtk_decodes_them(pool: PixelPool, dcmtk: Dcmtk, tmp_path: Path, path: Path) -> None:
+    stored = Stored(path.read_bytes())
+    uid, tool = stored.meta.transfer_syntax_uid, _tool(stored.data)
+    assert tool is not None
+    out = tmp_path / "out.dcm"
+    if dcmtk.run(tool, path, out).returncode:
+        pytest.skip("DCMTK does not decode this file")
+    wanted = pydicom.dcmread(out)
+    try:
+        ours = stored.read_back(ExplicitVRLittleEndian, pool)
+    except BridgeError as error:
+        pytest.skip(f"the archive does not decode this file: {error}")
+    if wanted.PhotometricInterpretation != ours.PhotometricInterpretation:
+        pytest.skip("DCMTK keeps another colour space")
+    theirs, mine = wanted.pixel_array.astype(int), ours.pixel_array.astype(int)
+    row = TRANSFER_SYNTAXES[uid]
+    limit = DCMTK_LOSSY_DIFFERENCE if row.lossy and tool == "dcmdjpeg" else 0
+    assert np.abs(theirs - mine).max() <= limit
 
 
 @pytest.mark.parametrize("bits_stored", [10, 12, 13])
