@@ -78,6 +78,7 @@ def scripted() -> Iterator[ScriptedS3]:
             self.end_headers()
             if self.command != "HEAD":
                 self.wfile.write(content)
+            self.close_connection = int(headers.get("Content-Length", len(content))) > len(content)
 
         do_GET = do_PUT = do_HEAD = do_DELETE = do_POST = answer
 
@@ -170,6 +171,16 @@ def test_an_answer_is_told_in_the_vaults_words(
         scripted.store().put(new_key(), payload(), meta=NOTHING)
     assert "secret" not in str(refusal.value)
     assert len(scripted.asked) == 1
+
+
+def test_a_body_that_breaks_off_is_fetched_again_and_never_passed_on_short(scripted: ScriptedS3) -> None:
+    headers = {"Content-Length": "10", "Content-Range": "bytes 0-9/10"}
+    short, whole = (206, headers, b"01234"), (206, headers, b"0123456789")
+    scripted.answers = [short, whole]
+    assert content(scripted.store(), "a/b") == b"0123456789"
+    scripted.answers = [short, short]
+    with pytest.raises(StorageUnavailable):
+        content(scripted.store(), "a/b")
 
 
 def test_a_server_that_is_not_there_is_unavailable_at_once() -> None:

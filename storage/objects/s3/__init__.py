@@ -1,6 +1,6 @@
 """Objects in an S3 bucket: MinIO, AWS and the others. The only importer of minio.
 
-The SDK is loaded when `S3Store` is first asked for: a box with a local store never pays for it (10 MB a process).
+The SDK is loaded when `S3Store` is first asked for: a box with a local store never pays for it (6 MB a process).
 """
 
 from __future__ import annotations

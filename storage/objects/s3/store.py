@@ -22,7 +22,7 @@ from minio.commonconfig import ENABLED, Tags
 from minio.error import InvalidResponseError, S3Error, ServerError
 from minio.retention import Retention
 from minio.versioningconfig import VersioningConfig
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import HTTPError, ProtocolError
 
 from storage.errors import InvalidMeta, ObjectExists, ObjectHeld, ObjectNotFound, StorageError, StorageUnavailable
 from storage.keys import check_key
@@ -237,21 +237,28 @@ class S3Store:
 
     def _fetch(self, key: str, version_id: str | None, start: int, end: int | None) -> tuple[Sequence[bytes], int]:
         """The chunks of one range from `start`, and where reading ends: at `end` or the object's own end."""
-        last = start + RANGE_BYTES if end is None else min(start + RANGE_BYTES, end)
         try:
-            response = self.wire.request(
-                "GET",
-                key,
-                query=_version_query(version_id),
-                headers={"Range": f"bytes={start}-{last - 1}"},
-                stream=True,
-            )
+            return self._fetch_once(key, version_id, start, end)
+        except ProtocolError:  # the connection broke in the middle of the body
+            pass
+        try:
+            return self._fetch_once(key, version_id, start, end)
+        except ProtocolError as error:
+            raise unreachable(error) from error
+
+    def _fetch_once(self, key: str, version_id: str | None, start: int, end: int | None) -> tuple[Sequence[bytes], int]:
+        last = start + RANGE_BYTES if end is None else min(start + RANGE_BYTES, end)
+        headers = {"Range": f"bytes={start}-{last - 1}"}
+        try:
+            response = self.wire.request("GET", key, query=_version_query(version_id), headers=headers, stream=True)
         except Refused as error:
             if error.code == "InvalidRange" or error.status == 416:
                 return (), start
             raise
         try:
             chunks = tuple(response.stream(CHUNK_BYTES))
+        except ProtocolError:
+            raise
         except HTTPError as error:
             raise unreachable(error) from error
         finally:
