@@ -121,6 +121,19 @@ def index_url(settings: Settings) -> str:
     return settings.index.url
 
 
+def prepare_store(settings: Settings) -> None:
+    """Make the bucket, if the store is S3 and there is none. Raises StorageUnavailable while the store is away."""
+    if settings.storage.hot != "s3":
+        return
+    from storage.objects.s3.store import S3Store  # the SDK is loaded only where S3 is spoken
+
+    store = S3Store(s3_settings(settings))
+    try:
+        store.ensure_bucket()
+    finally:
+        store.close()
+
+
 def landing_name(node: str) -> str:
     """The store name of a node's landing."""
     return f"landing@{node}"

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from bridge import bundling, reclaim, relocate
-from bridge.archive import Archive
+from bridge.archive import Archive, prepare_store
+from storage.errors import StorageUnavailable
 from storage.objects.local import LocalStore
 
 _LOG = logging.getLogger(__name__)
@@ -45,6 +46,8 @@ def tasks(archive: Archive) -> list[Task]:
 def run(archive: Archive, stop: threading.Event) -> None:
     """Work until `stop` is set."""
     due = {task.name: 0.0 for task in tasks(archive)}
+    while not stop.is_set() and not _store_is_prepared(archive):
+        stop.wait(archive.settings.storage.breaker_probe_s)
     while not stop.is_set():
         for task in tasks(archive):
             if stop.is_set():
@@ -65,6 +68,18 @@ def _run_task(archive: Archive, task: Task) -> None:
         task.run(archive)
     except Exception:
         _LOG.exception("the task %r failed and will be tried again", task.name)
+
+
+def _store_is_prepared(archive: Archive) -> bool:
+    """A store that was away when the bridge started gets its bucket as soon as it is back."""
+    try:
+        prepare_store(archive.settings)
+    except StorageUnavailable:
+        return False
+    except Exception:
+        _LOG.exception("the object store cannot be prepared; instances are landed")
+        return False
+    return True
 
 
 def _deliver(archive: Archive) -> None:

@@ -13,12 +13,11 @@ import typer
 from rich.console import Console
 
 from bridge import logs
-from bridge.archive import Archive, index_url, open_archive, s3_settings
+from bridge.archive import Archive, index_url, open_archive, prepare_store
 from bridge.config import Settings, load
 from bridge.errors import BridgeError, ConfigError, NotOnline, Unavailable
 from storage.errors import SchemaMismatch, StorageError, StorageUnavailable
 from storage.index import migrate as migrate_index
-from storage.objects.s3 import S3Store
 from storage.records import Origin
 
 ERRORS = (BridgeError, StorageError)
@@ -73,15 +72,10 @@ def migrate_schema(settings: Settings) -> list[str]:
 
 def ensure_bucket(settings: Settings) -> None:
     """A store that is away at start is no reason not to receive: landing takes over and the worker delivers later."""
-    if settings.storage.hot != "s3":
-        return
-    store = S3Store(s3_settings(settings))
     try:
-        store.ensure_bucket()
+        prepare_store(settings)
     except StorageUnavailable as error:
         console.print(f"the object store is away ({error}); instances will be landed", style="yellow")
-    finally:
-        store.close()
 
 
 def origin() -> Origin:
