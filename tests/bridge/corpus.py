@@ -50,13 +50,24 @@ def read(path: Path) -> tuple[FileMeta, bytes] | None:
 
 def scanned(data_set: bytes, transfer_syntax_uid: str, *, inline_binary_bytes: int = 1 << 30) -> dict[str, Any]:
     """DICOM JSON of a data set that need not be an instance; nothing but pixel data by reference."""
+    scanner = _scan(data_set, transfer_syntax_uid, inline_binary_bytes)
+    parsed: dict[str, Any] = orjson.loads(scanner.json.replace(b"\0", b"BASE/"))
+    return parsed
+
+
+def before_fragments(data_set: bytes, transfer_syntax_uid: str) -> bytes:
+    """The data set up to its encapsulated pixel data; all of it when it has none."""
+    pixel = _scan(data_set, transfer_syntax_uid, 1 << 30).pixel
+    return data_set if pixel is None or pixel.fragments is None else data_set[: pixel.offset - 12]
+
+
+def _scan(data_set: bytes, transfer_syntax_uid: str, inline_binary_bytes: int) -> Scanner:
     deflated = is_deflated(transfer_syntax_uid)
     source: Source = InflatedSource(data_set, 200) if deflated else BufferSource(data_set)
     syntax = syntax_of(transfer_syntax_uid)
     scanner = Scanner(source, syntax, watch=frozenset(), nested_watch={}, inline_binary_bytes=inline_binary_bytes)
     scanner.run()
-    parsed: dict[str, Any] = orjson.loads(scanner.json.replace(b"\0", b"BASE/"))
-    return parsed
+    return scanner
 
 
 def differences(ours: dict[str, Any], theirs: dict[str, Any], path: str = "") -> Iterator[str]:
