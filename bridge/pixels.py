@@ -178,6 +178,7 @@ class _Worker:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,  # codecs write their opinions there
                 cwd=_ROOT,
+                process_group=0,  # a Ctrl-C in the terminal is for the doors, which finish what they are sending
             )
         self.idle_since = time.monotonic()
         self._ready = False

@@ -7,8 +7,10 @@ frame of a native image or a whole instance costs one look-up and one bounded re
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import TypeVar
 
 from bridge.archive import Archive
 from bridge.bulk import Bulk, fragment_extents, native_value, stored_stream, stored_value
@@ -34,6 +36,7 @@ from storage.index.base import MetadataRow
 from storage.records import InstanceRecord, Level, ResourceRef
 
 _PAGE_INSTANCES = 1000
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,7 @@ class Retrieve:
 
     def instance(self, ref: ResourceRef) -> InstanceRecord:
         """The instance at exactly this study, series and UID (DICOM.md W26). Raises NotFound or Gone."""
-        record = self._index_instance(ref)
+        record = _asked(lambda: self._archive.index.instance(ref))
         if record is None:
             raise self._absent(ref)
         return record
@@ -164,11 +167,8 @@ class Retrieve:
         The ETag changes with every change below `ref`, and with `base`. Raises NotFound, Gone, Unavailable.
         """
         index = self._archive.index
-        try:
-            revision = index.revision(ref)
-            rows = index.metadata(ref) if revision is not None else ()
-        except StorageUnavailable as error:
-            raise Unavailable(f"the index does not answer: {error}") from error
+        revision = _asked(lambda: index.revision(ref))
+        rows = _asked(lambda: index.metadata(ref)) if revision is not None else ()
         if not rows:
             raise self._absent(ref)
         etag = f"{revision}-{zlib.crc32(base):08x}"
@@ -194,7 +194,7 @@ class Retrieve:
         bundles: dict[str, Bundle] = {}
         for row in bundled_series(rows):
             series = replace(row.ref, sop_instance_uid=None)
-            bundle = self._archive.index.bundle(series)
+            bundle = _asked(partial(self._archive.index.bundle, series))
             if bundle is None:
                 raise Unavailable("the metadata of this series are being moved; try again")
             store = self._archive.store(bundle.location)
@@ -209,6 +209,9 @@ class Retrieve:
         self, record: InstanceRecord, table: FrameTable, numbers: Sequence[int], source: DataSetBytes
     ) -> Iterator[bytes]:
         streams = (b"".join(frame.chunks) for frame in codestreams(table, numbers, source))
+        if len(numbers) == 1:
+            uid = record.transfer_syntax_uid
+            return (self.pixels.decode(stream, table.description, uid) for stream in streams)
         return self.pixels.decode_all(streams, table.description, record.transfer_syntax_uid)
 
     def _data_set(self, record: InstanceRecord) -> DataSetBytes:
@@ -233,17 +236,8 @@ class Retrieve:
             raise Unavailable("the bytes of this instance are not where the index says")
         return self._archive.read(moved, start, length)
 
-    def _index_instance(self, ref: ResourceRef) -> InstanceRecord | None:
-        try:
-            return self._archive.index.instance(ref)
-        except StorageUnavailable as error:
-            raise Unavailable(f"the index does not answer: {error}") from error
-
     def _page(self, ref: ResourceRef, after: str) -> Sequence[InstanceRecord]:
-        try:
-            return self._archive.index.instances(ref, after=after, limit=_PAGE_INSTANCES)
-        except StorageUnavailable as error:
-            raise Unavailable(f"the index does not answer: {error}") from error
+        return _asked(lambda: self._archive.index.instances(ref, after=after, limit=_PAGE_INSTANCES))
 
     def _pages(self, ref: ResourceRef, page: Sequence[InstanceRecord]) -> Iterator[InstanceRecord]:
         while page:
@@ -251,13 +245,21 @@ class Retrieve:
             page = self._page(ref, page[-1].ref.sop_instance_uid or "") if len(page) == _PAGE_INSTANCES else ()
 
     def _absent(self, ref: ResourceRef) -> NotFound | Gone:
-        if self._archive.index.was_removed(ref):
+        if _asked(lambda: self._archive.index.was_removed(ref)):
             return Gone(f"this {_NOUN[ref.level]} was deleted")
         return NotFound(f"there is no such {_NOUN[ref.level]}")
 
 
 _NOUN = {Level.STUDY: "study", Level.SERIES: "series", Level.INSTANCE: "instance"}
 _CONVERTIBLE_TARGETS = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)
+
+
+def _asked(question: Callable[[], T]) -> T:
+    """The index's answer. Raises Unavailable when there is none."""
+    try:
+        return question()
+    except StorageUnavailable as error:
+        raise Unavailable(f"the index does not answer: {error}") from error
 
 
 def _object_target(stored_uid: str, requested: str | None) -> str:
