@@ -55,7 +55,7 @@ class Ledger:
     sites: dict[str, SiteState] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        row = self.session.row(_SEQ)
+        row = self.session.row(LOCK)
         assert row is not None, "the first migration writes the counter"
         self.seq = row[0]
 
@@ -84,7 +84,7 @@ class Ledger:
         for state in self.sites.values():
             counts = {name: getattr(state, name) for name in _COUNTS}
             self.session.run(_SET_SITE, {"at_id": state.row, **counts})
-        self.session.run(_SET_SEQ, {"value": self.seq})
+        self.session.run(_SETLOCK, {"value": self.seq})
 
     def _new_site(self, name: str) -> SiteState:
         row = self.session.row(_LAST_SITE)
@@ -183,8 +183,8 @@ _OF_STUDY = instance.c.series_row.in_(_ONE_STUDY)
 _OF_SERIES = instance.c.series_row == bindparam("series_row", type_=instance.c.series_row.type)
 
 # On PostgreSQL this locks the row until the transaction ends; SQLite has one writer anyway.
-_SEQ = select(counter.c.value).where(counter.c.name == words("seq")).with_for_update()
-_SET_SEQ = update(counter).values(settable(counter, "value")).where(counter.c.name == words("seq"))
+LOCK = select(counter.c.value).where(counter.c.name == words("seq")).with_for_update()
+_SETLOCK = update(counter).values(settable(counter, "value")).where(counter.c.name == words("seq"))
 _SITE = select(*(site.c[name] for name in ("id", "name", *_COUNTS))).where(at(site, "name"))
 _LAST_SITE = select(func.max(site.c.id))
 _ADD_SITE = insert(site)

@@ -76,7 +76,7 @@ class Database(ABC):
 
     name: ClassVar[str]
     table_exists: ClassVar[str]  # a query with the parameter `name`, in the driver's words
-    lock: ClassVar[bool]  # whether a writer must lock the counter's row to be alone
+    alone: ClassVar[str | None]  # a statement that keeps other migrations away until the transaction ends
     dialect: Dialect
 
     def __init__(self) -> None:

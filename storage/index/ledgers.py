@@ -9,6 +9,7 @@ from sqlalchemy import bindparam, delete, insert, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert as insert_or
 
 from storage.errors import ObjectExists
+from storage.index.changes import LOCK
 from storage.index.database import Session
 from storage.index.registry import AccessKey, PeerTraffic, RefusedPeer
 from storage.index.schema import access_key, lease, peer_traffic, refused_peer
@@ -53,6 +54,7 @@ def revoke_key(session: Session, name: str, when: datetime) -> bool:
 
 def note_refused(session: Session, peer: RefusedPeer) -> None:
     """Count a refusal; the oldest rows beyond REFUSED_KEPT go."""
+    session.rows(LOCK)  # two at once would not see each other's row
     session.run(
         _REFUSE,
         {
@@ -65,7 +67,7 @@ def note_refused(session: Session, peer: RefusedPeer) -> None:
             "times": peer.times,
         },
     )
-    session.run(_FORGET_REFUSED)
+    session.run(_FORGET_REFUSED, {"kept": REFUSED_KEPT})
 
 
 def refused(session: Session) -> list[RefusedPeer]:
@@ -146,7 +148,7 @@ _REFUSE = _refusal.on_conflict_do_update(
 _IDENTITY = tuple(refused_peer.primary_key)
 _LATEST = (refused_peer.c.last_at.desc(), *_IDENTITY)
 _FORGET_REFUSED = delete(refused_peer).where(
-    tuple_(*_IDENTITY).in_(select(*_IDENTITY).order_by(*_LATEST).limit(1 << 30).offset(REFUSED_KEPT))
+    tuple_(*_IDENTITY).in_(select(*_IDENTITY).order_by(*_LATEST).limit(1 << 30).offset(bindparam("kept")))
 )
 _REFUSED = select(refused_peer).order_by(*_LATEST)
 

@@ -1,4 +1,4 @@
-"""Numbered forward migrations from an empty database. Only `migrate` changes a schema; doors refuse any other version."""
+"""Numbered forward migrations from an empty database. Only `migrate` changes a schema; doors refuse any other."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from sqlalchemy import func, insert, select
-from sqlalchemy.schema import CreateIndex, CreateTable
 
 from storage.errors import SchemaMismatch
-from storage.index import schema
+from storage.index import first_tables, schema
 from storage.index.database import Database, Prepared, Session
 
 
@@ -19,20 +18,10 @@ class Migration:
     """One step: a name for people, and the statements for a kind of database."""
 
     name: str
-    statements: Callable[[Database], list[str]]
+    statements: Callable[[str], list[str]]
 
 
-def _first(database: Database) -> list[str]:
-    statements = []
-    for table in schema.metadata.sorted_tables:
-        statements.append(str(CreateTable(table).compile(dialect=database.dialect)))
-        indexes = sorted(table.indexes, key=lambda index: str(index.name))
-        statements += [str(CreateIndex(index).compile(dialect=database.dialect)) for index in indexes]
-    statements.append("INSERT INTO counter (name, value) VALUES ('seq', 0)")
-    return statements
-
-
-MIGRATIONS: tuple[Migration, ...] = (Migration("0001 first tables", _first),)
+MIGRATIONS: tuple[Migration, ...] = (Migration("0001 first tables", first_tables.statements),)
 
 _VERSION = select(func.max(schema.schema_version.c.version))
 _RECORD = insert(schema.schema_version)
@@ -49,8 +38,8 @@ def check(database: Database) -> None:
     if found != len(MIGRATIONS):
         relation = "older" if found < len(MIGRATIONS) else "newer"
         raise SchemaMismatch(
-            f"the index has schema {found}, {relation} than this program's {len(MIGRATIONS)}; run `dicom-bridge migrate`"
-            + (" with this program" if relation == "older" else " of a newer program")
+            f"the index has schema {found}, {relation} than this program's {len(MIGRATIONS)}; "
+            "run `dicom-bridge migrate`" + (" with this program" if relation == "older" else " of a newer program")
         )
 
 
@@ -63,12 +52,14 @@ def version(database: Database, session: Session) -> int:
 
 
 def _apply(database: Database, session: Session) -> list[str]:
+    if database.alone:
+        session.rows(Prepared(database.alone, {}))
     present = version(database, session)
     if present > len(MIGRATIONS):
         raise SchemaMismatch(f"the index has schema {present}, newer than this program's {len(MIGRATIONS)}")
     applied = []
     for number, migration in enumerate(MIGRATIONS[present:], present + 1):
-        for statement in migration.statements(database):
+        for statement in migration.statements(database.name):
             session.run(Prepared(statement, {}))
         session.run(_RECORD, {"version": number, "applied_at": time.time_ns() // 1000})
         applied.append(migration.name)

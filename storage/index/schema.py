@@ -85,7 +85,10 @@ def _winner() -> list[Column[object]]:
 
 
 schema_version = Table(
-    "schema_version", metadata, Column("version", Integer, primary_key=True), _required("applied_at", Number)
+    "schema_version",
+    metadata,
+    Column("version", Number, primary_key=True, autoincrement=False),
+    _required("applied_at", Number),
 )
 
 # One row: the seq of the last event. Locked by every transaction that writes, so seq is gap-free and in commit order.

@@ -72,7 +72,7 @@ class Sqlite(Database):
 
     name = "sqlite"
     table_exists = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = :name"
-    lock = False
+    alone = None  # writers are alone anyway
 
     def __init__(self, path: Path, *, lock_timeout_s: float, statement_timeout_s: float) -> None:
         super().__init__()
