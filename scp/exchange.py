@@ -104,8 +104,8 @@ class Exchange:
         call = Call(request, context, self._caller, self._archive, self._intake, self.tally)
         try:
             self._operation = service(call)
-        except BridgeError as error:
-            self._failure = self._refused(request, error)
+        except Exception as error:
+            self._failure = self._failed(request, error)
 
     def _write(self, chunk: memoryview) -> None:
         if self._operation is None:
@@ -113,9 +113,9 @@ class Exchange:
             return
         try:
             self._operation.write(chunk)
-        except BridgeError as error:
+        except Exception as error:
             assert self._request is not None
-            self._failure = self._refused(self._request, error)
+            self._failure = self._failed(self._request, error)
             self.abandon()
 
     def _drop(self, chunk: memoryview) -> None:
@@ -130,11 +130,8 @@ class Exchange:
         if operation is not None:
             try:
                 status = operation.complete()
-            except BridgeError as error:
-                status = self._refused(request, error)
-            except Exception:  # the door's last resort: the peer gets an answer, the log gets the reason
-                _LOG.exception("%s: operation %04XH failed", self._caller.ae_title, request.field)
-                status = _CANNOT_PROCESS
+            except Exception as error:
+                status = self._failed(request, error)
         context_id, self._context_id, self._request = self._context_id, 0, None
         if request.field == CommandField.C_CANCEL or status is None:
             return b""  # nothing to cancel: operations are over before a cancel is read (PS3.7 §9.3.2.3: no response)
@@ -143,7 +140,11 @@ class Exchange:
     def _encode(self, context_id: int, response: Response) -> bytes:
         return data(context_id, commands.encode(response), is_command=True, max_pdu_bytes=self._max_pdu_bytes)
 
-    def _refused(self, request: Command, error: BridgeError) -> Status:
+    def _failed(self, request: Command, error: Exception) -> Status:
+        """The status of a refusal. Of what nobody foresaw the peer learns that it happened, the log the reason."""
+        if not isinstance(error, BridgeError):
+            _LOG.error("%s: operation %04XH failed", self._caller.ae_title, request.field, exc_info=error)
+            return _CANNOT_PROCESS
         status = status_of(error)
         _LOG.warning(
             "%s at %s: operation %04XH answered %04XH: %s",

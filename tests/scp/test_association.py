@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import random
 import socket
 import struct
 import threading
@@ -278,6 +279,30 @@ def test_instances_go_to_the_site_of_the_peer(tmp_path: Path) -> None:
         peer.associate(STORE_CONTEXT)
         assert peer.store(SOP, data_set()) == 0x0000
         assert door.archive.index.tally("north").instances == 1
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_a_session_with_flipped_bytes_ends_and_the_next_one_is_served(door: RunningDoor, seed: int) -> None:
+    chance = random.Random(seed)
+    session = bytearray(
+        associate(ECHO_CONTEXT, STORE_CONTEXT)
+        + message(1, COMMAND, echo())
+        + message(3, COMMAND, store(SOP))
+        + message(3, DATA, data_set(), fragment_bytes=200)
+        + pdu(RELEASE_RQ, bytes(4))
+    )
+    for _ in range(chance.choice([1, 3, 20])):
+        session[chance.randrange(len(session))] = chance.randrange(256)
+    with Peer(door.address) as peer, contextlib.suppress(OSError):  # the door may end it at any byte
+        peer.send(bytes(session))
+        peer.socket.shutdown(socket.SHUT_WR)
+        while peer.socket.recv(65536):
+            pass
+    wait_for(lambda: door.server.open() == 0, "the association ends")
+    assert not [path for path in door.archive.spool_directory.iterdir() if path.is_file()]
+    with Peer(door.address) as peer:
+        peer.associate(ECHO_CONTEXT)
+        assert peer.echo() == 0x0000
 
 
 def open_descriptors() -> int:

@@ -268,11 +268,15 @@ def test_pynetdicom_stores_and_reads_the_comment(door: RunningDoor, shared_data:
     association.release()
 
 
-def test_an_error_nobody_foresaw_is_answered_and_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("verb", ["begin", "ingest"])
+def test_an_error_nobody_foresaw_is_answered_and_logged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, verb: str
+) -> None:
     def broken(*_: object) -> Receipt:
         raise RuntimeError("a mistake of ours")
 
-    with running_door(tmp_path, intake=Intake(begin=INGEST.begin, ingest=broken)) as door, Peer(door.address) as peer:
+    verbs = {"begin": INGEST.begin, "ingest": INGEST.ingest, verb: broken}
+    with running_door(tmp_path, intake=Intake(**verbs)) as door, Peer(door.address) as peer:
         peer.associate(ECHO_CONTEXT, STORE_CONTEXT)
         assert peer.store(SOP, data_set()) == 0x0110
         assert peer.echo() == 0x0000
