@@ -9,10 +9,11 @@ from starlette.types import Receive, Scope, Send
 
 from bridge import audit, metrics
 from bridge.access import require
-from bridge.errors import BridgeError
+from bridge.errors import BridgeError, Unavailable
 from dicomweb import problem
 from dicomweb.deps import Call, Door
 from dicomweb.reply import Reply, send_reply, whole
+from storage.errors import StorageUnavailable
 from storage.records import ResourceRef
 
 Work = Callable[[Call], Reply]
@@ -52,6 +53,9 @@ class Endpoint:
             outcome = type(error).__name__
             metrics.REFUSED.labels("HTTP", outcome).inc()
             return problem_reply(error)
+        except StorageUnavailable as error:  # while looking up a key or a revision; verbs wrap their own
+            outcome = Unavailable.__name__
+            return problem_reply(Unavailable(f"the index does not answer: {error}"))
         finally:
             if self._action and hasattr(call, "principal"):
                 self._audit(call, outcome)

@@ -72,7 +72,7 @@ def metadata(call: Call) -> Reply:
         return _metadata_xml(call, ref, base, headers)
     if coding:
         headers.append((b"content-encoding", coding.encode()))
-    key = (ref, tag)
+    key = (ref, revision, form, coding, base)  # all of it: a check sum alone could be forged by a Host header
     body = call.door.bodies.get(key)
     if body is None:
         body, rest = _up_to(call.door.retrieve.metadata(ref, base).body, call.door.bodies.largest_bytes)

@@ -229,12 +229,18 @@ def test_an_internal_error_is_told_without_its_trace(
     assert "secret detail" in caplog.text
 
 
-def test_an_index_that_is_away_is_503_with_retry_after(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("search", "/studies"), ("revision", f"{CT}/metadata"), ("instance", f"{CT}/instances/{SERIES}.1")],
+)
+def test_an_index_that_is_away_is_503_with_retry_after(
+    web: Web, monkeypatch: pytest.MonkeyPatch, method: str, path: str
+) -> None:
     def away(*_: object) -> None:
         raise StorageUnavailable("away")
 
-    monkeypatch.setattr(type(web.archive.index), "search", away)
-    response = web.get("/studies")
+    monkeypatch.setattr(type(web.archive.index), method, away)
+    response = web.get(path)
     assert response.status_code == 503
     assert int(response.headers["retry-after"]) > 0
 

@@ -87,13 +87,7 @@ class Web:
 
     def add(self, item: Dataset, syntax: str = ExplicitVRLittleEndian, site: str = "default") -> ResourceRef:
         """Store a data set as a Part 10 file of this transfer syntax."""
-        path = self.directory / "incoming.dcm"
-        item.file_meta = FileMetaDataset()
-        item.file_meta.TransferSyntaxUID = UID(syntax)
-        item.file_meta.MediaStorageSOPClassUID = item.SOPClassUID
-        item.file_meta.MediaStorageSOPInstanceUID = item.SOPInstanceUID
-        pydicom.dcmwrite(path, item, enforce_file_format=True)
-        return self.add_file(path, site)
+        return self.add_file(save(item, self.directory / "incoming.dcm", syntax), site)
 
     def add_file(self, path: Path, site: str = "default") -> ResourceRef:
         """Store a Part 10 file as it is."""
@@ -161,6 +155,16 @@ def ct(number: int = 1, *, study: str = STUDY, series: str = SERIES, **attribute
 def pixels(number: int) -> bytes:
     """The 32 bytes of pixel data of `ct(number)`."""
     return bytes((number * 7 + position) % 256 for position in range(32))
+
+
+def save(item: Dataset, path: Path, syntax: str = ExplicitVRLittleEndian) -> Path:
+    """Write a data set as a Part 10 file; gives the path back."""
+    item.file_meta = FileMetaDataset()
+    item.file_meta.TransferSyntaxUID = UID(syntax)
+    item.file_meta.MediaStorageSOPClassUID = item.SOPClassUID
+    item.file_meta.MediaStorageSOPInstanceUID = item.SOPInstanceUID
+    pydicom.dcmwrite(path, item, enforce_file_format=True)
+    return path
 
 
 def fill(web: Web) -> None:
