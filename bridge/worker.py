@@ -16,7 +16,7 @@ from datetime import timedelta
 from bridge import bundling, reclaim, relocate
 from bridge.archive import Archive, prepare_store
 from storage.errors import StorageUnavailable
-from storage.objects.local import LocalStore
+from storage.objects.base import Sweepable
 
 _LOG = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ def tasks(archive: Archive) -> list[Task]:
     worker = archive.settings.worker
     return [
         Task("deliver landing", worker.interval_s, False, _deliver),
-        Task("sweep staging", worker.orphan_sweep_interval_s, False, _sweep_staging),
+        Task("sweep unfinished", worker.orphan_sweep_interval_s, False, _sweep_unfinished),
         Task("bundle metadata", worker.interval_s, True, bundling.bundle_quiet_series),
         Task("reclaim", worker.reclaim_interval_s, True, reclaim.reclaim),
         Task("sweep orphans", worker.orphan_sweep_interval_s, True, reclaim.sweep_orphans),
@@ -90,9 +90,9 @@ def _deliver(archive: Archive) -> None:
             return
 
 
-def _sweep_staging(archive: Archive) -> None:
-    """Temporary files of doors that were killed; a live one is never older than the commit window."""
+def _sweep_unfinished(archive: Archive) -> None:
+    """What puts left that were cut off; a live one is never older than the commit window."""
     older_than = timedelta(seconds=archive.settings.storage.commit_window_s)
     for store in archive.stores.values():
-        if isinstance(store, LocalStore):
-            store.sweep_staging(older_than)
+        if isinstance(store, Sweepable):
+            store.sweep_unfinished(older_than)

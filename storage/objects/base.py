@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol, runtime_checkable
 
 from storage.objects.payload import Payload
@@ -90,4 +90,13 @@ class ObjectPolicy(Protocol):
 
     def set_legal_hold(self, key: str, held: bool, *, version_id: str | None = None) -> None:
         """Switch the legal hold on or off."""
+        ...
+
+
+@runtime_checkable
+class Sweepable(Protocol):
+    """The third protocol: tidying up after puts that were cut off. Asked for with `isinstance`."""
+
+    def sweep_unfinished(self, older_than: timedelta) -> int:
+        """Remove what interrupted puts left, if untouched for that long; never an object. Returns how many."""
         ...

@@ -14,10 +14,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from storage.errors import StorageError, StorageFull, StorageUnavailable
-from storage.objects.base import ObjectInfo, ObjectMeta, ObjectPolicy, ObjectStore
+from storage.objects.base import ObjectInfo, ObjectMeta, ObjectPolicy, ObjectStore, Sweepable
 from storage.objects.payload import Payload
 
 PROBE_KEY = "probe"  # never an object of ours: the answer "no such object" is a sign of life
@@ -104,6 +104,10 @@ class GuardedStore:
     def set_legal_hold(self, key: str, held: bool, *, version_id: str | None = None) -> None:
         """See ObjectPolicy."""
         self._policy().set_legal_hold(key, held, version_id=version_id)
+
+    def sweep_unfinished(self, older_than: timedelta) -> int:
+        """As the guarded store does it; nothing where it has nothing to tidy up."""
+        return self._store.sweep_unfinished(older_than) if isinstance(self._store, Sweepable) else 0
 
     def close(self) -> None:
         """Let the threads end after what they are doing; does not wait for a store that hangs."""

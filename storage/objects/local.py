@@ -9,7 +9,7 @@ with 528 KB objects at 1/4/8 threads: 620/1240/1540 a second, against 560/920/11
 
 Between link and fsync another process may see the object; its bytes are complete there. Only a power cut in that moment
 can leave a file shorter than it was, and the attribute tells: the size in it differs from the file's. Such a torn
-object counts as absent (its row was never committed) and `sweep_staging` removes it with the other leftovers.
+object counts as absent (its row was never committed) and `sweep_unfinished` removes it with the other leftovers.
 
 A delete is not fsynced: after a power cut the object may be back as an orphan, which the orphan sweep finds again.
 """
@@ -136,7 +136,7 @@ class LocalStore:
             free = os.statvfs(self._objects)
         return free.f_bavail * free.f_frsize
 
-    def sweep_staging(self, older_than: timedelta) -> int:
+    def sweep_unfinished(self, older_than: timedelta) -> int:
         """Remove what interrupted puts left, if untouched for that long: spools and torn objects. Returns how many."""
         before = (self._now() - older_than).timestamp()
         with _errors():

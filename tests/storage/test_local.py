@@ -207,9 +207,9 @@ def test_an_object_torn_by_a_power_cut_counts_as_absent_until_it_is_swept(store:
         with pytest.raises(ObjectNotFound):
             ask(torn)
     touch(file_of(store, torn), clock)
-    assert store.sweep_staging(timedelta(hours=1)) == 0
+    assert store.sweep_unfinished(timedelta(hours=1)) == 0
     clock.forward(hours=2)
-    assert store.sweep_staging(timedelta(hours=1)) == 1
+    assert store.sweep_unfinished(timedelta(hours=1)) == 1
     assert not file_of(store, torn).exists()
     assert keys_of(store.list()) == [whole]
 
@@ -221,7 +221,7 @@ def test_left_over_spools_are_swept_once_they_are_old(store: LocalStore, clock: 
     touch(left.path, clock)
     clock.forward(hours=2)
     touch(fresh.path, clock)
-    assert store.sweep_staging(timedelta(hours=1)) == 1
+    assert store.sweep_unfinished(timedelta(hours=1)) == 1
     assert list(store.staging.iterdir()) == [fresh.path]
 
 

@@ -222,7 +222,7 @@ def every_call(store: S3Store) -> list[Callable[[], object]]:
         lambda: store.set_legal_hold(key, True),
         store.ensure_bucket,
         store.probe,
-        lambda: store.sweep_uploads(timedelta(0)),
+        lambda: store.sweep_unfinished(timedelta(0)),
     ]
 
 
@@ -323,9 +323,9 @@ def test_a_large_spool_goes_through_in_little_memory(store: S3Store, tmp_path: P
 @pytest.mark.server
 def test_an_abandoned_upload_is_swept_once_it_is_old(store: S3Store) -> None:
     store.wire.request("POST", new_key(), query={"uploads": ""})
-    assert store.sweep_uploads(timedelta(hours=1)) == 0
-    assert store.sweep_uploads(timedelta(hours=-1)) == 1
-    assert store.sweep_uploads(timedelta(hours=-1)) == 0
+    assert store.sweep_unfinished(timedelta(hours=1)) == 0
+    assert store.sweep_unfinished(timedelta(hours=-1)) == 1
+    assert store.sweep_unfinished(timedelta(hours=-1)) == 0
 
 
 @pytest.mark.server

@@ -21,6 +21,7 @@ from tests.system.running import RunningBridge, running_bridge
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(600)]
 STORED = (0x0000, 0xB000, 0xB006, 0xB007)
+WITHOUT_A_STUDY = ("1.2.840.10008.1.3.10", "1.2.840.10008.5.1.4.39.1")  # DICOMDIR, colour palette
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +63,7 @@ def named(origin: str) -> list[Path]:
 
 def connect(port: int, sop_class: str, syntax: str) -> Association:
     entity = AE("CORPUS")
+    entity.dimse_timeout = entity.acse_timeout = entity.network_timeout = 90
     entity.add_requested_context(sop_class, [syntax])
     entity.add_requested_context("1.2.840.10008.1.1")
     association = entity.associate("127.0.0.1", port)
@@ -82,9 +84,7 @@ def push(bridge: RunningBridge, files: list[Path]) -> tuple[Counter[str], list[s
         accepted = {context.abstract_syntax for context in association.accepted_contexts}
         if proposal[0] not in accepted:
             outcomes["context refused"] += 1
-            if not proposal[0].startswith(
-                ("1.2.840.10008.1.3.10", "1.2.840.10008.5.1.4.39.1")
-            ):  # DICOMDIR, colour palette: no study
+            if proposal[0] not in WITHOUT_A_STUDY:
                 problems.append(f"{path.name}: context refused for {proposal}")
         else:
             problems += _send(association, path, outcomes)

@@ -169,7 +169,7 @@ class S3Store:
                 self._is_versioned = self._versioning()
         return self._is_versioned
 
-    def sweep_uploads(self, older_than: timedelta) -> int:
+    def sweep_unfinished(self, older_than: timedelta) -> int:
         """Abort multipart uploads begun that long ago and never completed. Returns how many."""
         return multipart.sweep(self.wire, self.now() - older_than)
 
