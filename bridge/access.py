@@ -84,12 +84,12 @@ def key_hash(secret: str) -> str:
 
 
 def add_key(archive: Archive, name: str, *, site: str, scopes: tuple[str, ...], at: datetime) -> str:
-    """Make a key and return its secret, which is never shown again. Raises ConfigError for a bad name, site or scope."""
+    """Make a key and return its secret, which is never shown again. Raises ConfigError for a bad name or scope."""
     unknown = [scope for scope in scopes if scope not in SCOPES]
     if unknown or not scopes:
         raise ConfigError(f"scopes are {', '.join(SCOPES)}; {', '.join(unknown) or 'none'} was given")
     if not SITE.fullmatch(site) or not SITE.fullmatch(name):
-        raise ConfigError("names and sites are lower-case letters, digits, - and _, at most 63 characters")
+        raise ConfigError("names and sites are lower-case letters, digits, - and _, 63 at most")
     secret = SECRET_PREFIX + secrets.token_urlsafe(32)
     try:
         archive.registry.add_key(

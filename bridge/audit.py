@@ -17,7 +17,7 @@ _LOG = logging.getLogger("audit")
 
 
 def record(action: str, *, at: datetime, origin: Origin, outcome: str, ref: ResourceRef | None = None) -> None:
-    """Write one line. `action` is a verb of the archive (ingest, search, retrieve, delete…), `outcome` success or an error's name."""
+    """Write one line. `action` is a verb of the archive (ingest, search…), `outcome` success or an error's name."""
     if not _LOG.isEnabledFor(logging.INFO):
         return
     line: dict[str, str] = {

@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from storage.objects.s3 import S3Store
-
 from bridge.access import is_loopback
 from bridge.archive import index_url, s3_settings
 from bridge.config import Settings
@@ -17,6 +15,7 @@ from bridge.errors import ConfigError
 from bridge.supervisor import check_packages
 from storage.errors import SchemaMismatch, StorageError
 from storage.index import open_index
+from storage.objects.s3 import S3Store
 
 _CLOCK_SKEW_LIMIT_S = 60.0
 
