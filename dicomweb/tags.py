@@ -6,8 +6,6 @@ import difflib
 import re
 from functools import lru_cache
 
-from pydicom.datadict import tag_for_keyword
-
 from bridge import dictionary
 from bridge.errors import InvalidRequest
 from storage.attributes import BY_KEYWORD, BY_PATH, COMPUTED
@@ -63,10 +61,21 @@ def _tag(piece: str, whole: str) -> int:
         if tag >> 16 <= 2:
             raise InvalidRequest(f"{shown(whole)} is in a group that no data set holds")
         return tag
-    found = tag_for_keyword(piece) if _KEYWORD.fullmatch(piece) else None
+    found = _tag_of_keyword(piece) if _KEYWORD.fullmatch(piece) else None
     if found is None or found >> 16 <= 2:
         raise InvalidRequest(f"{shown(whole)} is neither a DICOM keyword nor a tag of 8 hex digits{_nearest(piece)}")
-    return int(found)
+    return found
+
+
+def _tag_of_keyword(keyword: str) -> int | None:
+    if keyword in BY_KEYWORD:
+        return BY_KEYWORD[keyword].tag
+    if keyword in COMPUTED:
+        return COMPUTED[keyword][0]
+    from pydicom.datadict import tag_for_keyword  # only here: what viewers send never needs the whole dictionary
+
+    tag = tag_for_keyword(keyword)
+    return None if tag is None else int(tag)
 
 
 def _nearest(piece: str) -> str:

@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
-from pydicom.datadict import keyword_for_tag
-
 _FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # not a Char of XML 1.0 §2.2
 _COMPONENTS = ("FamilyName", "GivenName", "MiddleName", "NamePrefix", "NameSuffix")  # PS3.19 Table A.1.5-2
 _GROUPS = ("Alphabetic", "Ideographic", "Phonetic")
@@ -67,6 +65,8 @@ def _person_name(groups: dict[str, str]) -> Iterator[str]:
 
 
 def _keyword(key: str) -> str:
+    from pydicom.datadict import keyword_for_tag  # only here: JSON clients never need the dictionary
+
     keyword = keyword_for_tag(int(key, 16))
     return f' keyword="{keyword}"' if keyword else ""
 
