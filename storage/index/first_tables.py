@@ -1,4 +1,4 @@
-"""The first tables, as they were: a migration never changes once it has run somewhere. A test compares it with schema.py."""
+"""The first tables, as they were: a migration never changes once it has run somewhere. A test compares schema.py."""
 
 from __future__ import annotations
 

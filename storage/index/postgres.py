@@ -1,4 +1,4 @@
-"""PostgreSQL as the index's database, by psycopg. Writers queue on the counter's row, which every change locks first."""
+"""PostgreSQL as the index's database, by psycopg. Writers queue on the counter's row, which each change locks first."""
 
 from __future__ import annotations
 

@@ -141,7 +141,7 @@ def tally(session: Session, site_name: str | None) -> Tally:
         size_bytes=int(size_bytes),
         conflicts=waiting[0][0],
         waiting_for_reclaim=session.rows(_DOOMED)[0][0],
-        by_store=dict((store, number) for store, number in by_store),
+        by_store=dict(by_store),
     )
 
 

@@ -1,8 +1,8 @@
 """The tables of the index, for SQLite and PostgreSQL alike. Facts of the archive stand in `docs/index.md`.
 
 Ids are the seq of the event that made the row, so they never come back. Times are whole microseconds since 1970, UTC.
-Text compares by code point on both databases. Columns of attributes follow storage/attributes.py; a DA, TM or number has
-a second column `<column>_key` with what it is compared by.
+Text compares by code point on both databases. Columns of attributes follow storage/attributes.py; a DA, TM or number
+has a second column `<column>_key` with what it is compared by.
 """
 
 from __future__ import annotations

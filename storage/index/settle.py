@@ -1,4 +1,4 @@
-"""Changes to instances that are there: another location, removal, conflicts, bundles. Each function is one transaction."""
+"""Changes to instances that are there: another location, removal, conflicts, bundles. One function, one transaction."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """SQLite as the index's database: WAL, every commit on disk, writers of all processes in a fair queue.
 
-Readers never wait. Writers queue on two lock files beside the database: whoever holds the turn waits alone for the lock,
-so a writer that has just finished cannot take it again before one that waits (SQLite's own busy handler lets it).
+Readers never wait. Writers queue on two lock files beside the database: whoever holds the turn waits alone for the
+lock, so a writer that has just finished cannot take it again before one that waits (SQLite's own busy handler lets it).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Studies and series as a transaction sees and changes them: counts, and whose attributes they show.
 
-When instances disagree on an attribute, the one with the lowest (received_at, SOP Instance UID) wins, so the answer never
-depends on the order of commits. Each distinct set of attributes is kept once as a *variant*, and every instance knows
-its own variants; so when the winner goes, the next one's attributes are at hand.
+When instances disagree on an attribute, the one with the lowest (received_at, SOP Instance UID) wins, so the answer
+never depends on the order of commits. Each distinct set of attributes is kept once as a *variant*, and every instance
+knows its own variants; so when the winner goes, the next one's attributes are at hand.
 """
 
 from __future__ import annotations

@@ -117,7 +117,7 @@ def grams(attributes: Mapping[str, str]) -> set[int]:
 
 
 def gram_ranges(tag: int, literal: str) -> list[tuple[int, int]]:
-    """For text that contains `literal`, ranges (first, last) of grams of which each must hold at least one of its grams.
+    """For text that contains `literal`, ranges (first, last) of grams, each of which must hold one of its grams.
 
     Three characters and more give single grams; one or two give one range.
     """
@@ -159,7 +159,7 @@ def _grams(number: int, text: str) -> Iterable[int]:
 
 
 def _gram(number: int, letters: str) -> int:
-    """Up to three characters after the attribute's number, 16 bits each; characters beyond 16 bits share private ones."""
+    """Up to three characters after the attribute's number, 16 bits each; those beyond 16 bits share private ones."""
     codes = [code if code < 0x10000 else 0xE000 + code % 0x1900 for code in map(ord, letters)]
     codes += [0] * (3 - len(codes))
     return number << 48 | codes[0] << 32 | codes[1] << 16 | codes[2]

@@ -1,7 +1,7 @@
 """Group commit: whoever waits for the database is committed together, by one of those who wait.
 
-The first to come leads: it commits everything that has gathered, up to a limit, then wakes the others and hands the lead
-to the next in line. There is no writer thread, so a lone instance is committed without a change of thread.
+The first to come leads: it commits everything that has gathered, up to a limit, then wakes the others and hands the
+lead to the next in line. There is no writer thread, so a lone instance is committed without a change of thread.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from storage.records import Committed
 
 @dataclass(slots=True, eq=False)
 class _Place:
-    """A place in the queue. `wake` is released once: when the result is there, or when it is this one's turn to lead."""
+    """A place in the queue. `wake` is released once: when the result is there, or when it is its turn to lead."""
 
     waiting: Waiting
     wake: threading.Lock = field(default_factory=threading.Lock)
