@@ -84,7 +84,7 @@ class Ledger:
         for state in self.sites.values():
             counts = {name: getattr(state, name) for name in _COUNTS}
             self.session.run(_SET_SITE, {"at_id": state.row, **counts})
-        self.session.run(_SETLOCK, {"value": self.seq})
+        self.session.run(_SET_SEQ, {"value": self.seq})
 
     def _new_site(self, name: str) -> SiteState:
         row = self.session.row(_LAST_SITE)
@@ -184,7 +184,7 @@ _OF_SERIES = instance.c.series_row == bindparam("series_row", type_=instance.c.s
 
 # On PostgreSQL this locks the row until the transaction ends; SQLite has one writer anyway.
 LOCK = select(counter.c.value).where(counter.c.name == words("seq")).with_for_update()
-_SETLOCK = update(counter).values(settable(counter, "value")).where(counter.c.name == words("seq"))
+_SET_SEQ = update(counter).values(settable(counter, "value")).where(counter.c.name == words("seq"))
 _SITE = select(*(site.c[name] for name in ("id", "name", *_COUNTS))).where(at(site, "name"))
 _LAST_SITE = select(func.max(site.c.id))
 _ADD_SITE = insert(site)

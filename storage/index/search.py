@@ -11,15 +11,15 @@ import math
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Select, bindparam, func, select
 from sqlalchemy.sql.expression import FromClause
 
 from storage.attributes import ATTRIBUTES
 from storage.errors import InvalidQuery
-from storage.index.database import Database, Session
+from storage.index.database import Database, Prepared, Session
 from storage.index.matching import DEPTH, TABLES, Candidates, Condition, Matching
 from storage.index.schema import instance, series, site, study
 from storage.index.sql import Among, at
@@ -28,6 +28,8 @@ from storage.records import Level, ResourceRef
 
 FEW = {Level.STUDY: (500, 5000), Level.SERIES: (50, 200), Level.INSTANCE: (10, 20)}  # candidates worth sorting
 COUNTS_KEPT = 4096
+PAGES_KEPT = 64
+PAGE_ROWS_KEPT = 200  # larger answers are not kept
 _ORDER: dict[Level, tuple[Any, ...]] = {
     Level.STUDY: (study.c.moment.desc(), study.c.study_instance_uid),
     Level.SERIES: (series.c.series_number_key, series.c.series_instance_uid),
@@ -45,40 +47,77 @@ class _Site:
     shape_seq: int
 
 
+_NOWHERE = _Site(0, dict.fromkeys(Level, 0), 0, 0)
+T = TypeVar("T")
+
+
 class Search:
     """Searches, and the totals it remembers."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._totals: OrderedDict[object, tuple[int, int]] = OrderedDict()
-        self._lock = threading.Lock()
+        self._totals = _Memory[int](COUNTS_KEPT)
+        self._pages = _Memory[Page](PAGES_KEPT)
+        self._unfiltered: dict[tuple[Level, bool], Prepared] = {}
 
     def page(self, query: Query) -> Page:
         """Raises InvalidQuery for criteria the index cannot answer."""
         if query.limit < 0 or query.offset < 0:
             raise InvalidQuery("limit and offset are not negative")
-        return self._database.read(lambda session: _Run(self, self._database, session, query).page(), snapshot=True)
+        return self._database.read(lambda session: self._answer(session, query), snapshot=True)
 
-    def remembered(self, key: object, version: int) -> int | None:
-        """A total that was counted at this version of the site."""
-        with self._lock:
-            known = self._totals.get(key)
-            return known[1] if known is not None and known[0] == version else None
+    def _answer(self, session: Session, query: Query) -> Page:
+        row = session.row(_SITE, {"at_name": query.site})
+        here = _Site(row[0], dict(zip(Level, row[1:4], strict=True)), row[4], row[5]) if row else _NOWHERE
+        known = self._pages.get(query, here.seq)
+        if known is None:
+            known = _Run(self._database, session, query, here, self._totals, self._unfiltered).page()
+            if len(known.found) <= PAGE_ROWS_KEPT:
+                self._pages.put(query, here.seq, known)
+        return Page([replace(one, attributes=dict(one.attributes)) for one in known.found], known.remaining)
 
-    def remember(self, key: object, version: int, total: int) -> None:
-        """Keep a total; the oldest go."""
+
+class _Memory(Generic[T]):
+    """Answers that hold until the site changes, the latest used ones."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._kept: OrderedDict[object, tuple[int, T]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: object, version: int) -> T | None:
+        """What was kept under this key at this version of the site."""
         with self._lock:
-            self._totals[key] = (version, total)
-            self._totals.move_to_end(key)
-            if len(self._totals) > COUNTS_KEPT:
-                self._totals.popitem(last=False)
+            known = self._kept.get(key)
+            if known is None or known[0] != version:
+                return None
+            self._kept.move_to_end(key)
+            return known[1]
+
+    def put(self, key: object, version: int, answer: T) -> None:
+        """Keep an answer; the least used go."""
+        with self._lock:
+            self._kept[key] = (version, answer)
+            self._kept.move_to_end(key)
+            if len(self._kept) > self._limit:
+                self._kept.popitem(last=False)
 
 
 class _Run:
     """One search."""
 
-    def __init__(self, memory: Search, database: Database, session: Session, query: Query) -> None:
-        self._memory = memory
+    def __init__(
+        self,
+        database: Database,
+        session: Session,
+        query: Query,
+        here: _Site,
+        totals: _Memory[int],
+        unfiltered: dict[tuple[Level, bool], Prepared],
+    ) -> None:
+        self._here = here
+        self._totals = totals
+        self._unfiltered = unfiltered  # statements of searches without a key, compiled
         self._database = database
         self._session = session
         self._query = query
@@ -87,13 +126,10 @@ class _Run:
         self._wide: Candidates | None = None  # too many to sort, but fewer than all: for counting
 
     def page(self) -> Page:
-        query = self._query
-        row = self._session.row(_SITE, {"at_name": query.site})
-        if row is None or (query.scope is not None and query.scope.site != query.site):
-            self._conditions = self._plan(0)
-            return Page([], 0)
-        here = _Site(row[0], dict(zip(Level, row[1:4], strict=True)), row[4], row[5])
+        query, here = self._query, self._here
         self._conditions = self._plan(here.row)
+        if here is _NOWHERE or (query.scope is not None and query.scope.site != query.site):
+            return Page([], 0)
         driver = self._driver(here)
         if driver is not None and query.level is Level.STUDY:
             ids = self._ids(driver, paged=False)
@@ -141,18 +177,25 @@ class _Run:
     def _ids(self, driver: tuple[Candidates, list[int]] | None, *, paged: bool) -> list[int]:
         """Rows of the page's resources, in order."""
         level = self._query.level
-        statement = self._matching(TABLES[level].c.id, driver, joined=level)
         parameters = dict(self._parameters)
+        if paged:
+            parameters.update(limit=self._query.limit, offset=self._query.offset)
+        known = None if self._conditions else self._unfiltered.get((level, paged))
+        if known is not None:
+            return [row for (row,) in self._session.rows(known, parameters)]
+        statement = self._matching(TABLES[level].c.id, driver, joined=level)
         for one in _ABOVE[level]:
             statement = statement.order_by(*_ORDER[one])
             if driver is None:
                 statement = statement.with_hint(TABLES[one], f"INDEXED BY {_ORDER_INDEX[one]}", "sqlite")
         if paged:
             statement = statement.limit(bindparam("limit")).offset(bindparam("offset"))
-            parameters.update(limit=self._query.limit, offset=self._query.offset)
         if driver is not None:
             parameters["ids"] = self._session.listing(driver[1])
-        return [row for (row,) in self._session.rows(self._database.compiled(statement), parameters)]
+        prepared = self._database.compiled(statement)
+        if not self._conditions:
+            self._unfiltered[level, paged] = prepared
+        return [row for (row,) in self._session.rows(prepared, parameters)]
 
     def _total(self, here: _Site, driver: tuple[Candidates, list[int]] | None, on_page: int) -> int:
         query = self._query
@@ -162,10 +205,10 @@ class _Run:
             return query.offset + on_page
         key = (query.site, query.level, query.criteria, query.intervals, query.scope)
         version = here.shape_seq if query.level is Level.STUDY else here.seq
-        total = self._memory.remembered(key, version)
+        total = self._totals.get(key, version)
         if total is None:
             total = self._count(driver)
-            self._memory.remember(key, version, total)
+            self._totals.put(key, version, total)
         return total
 
     def _count(self, driver: tuple[Candidates, list[int]] | None) -> int:
