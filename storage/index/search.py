@@ -1,8 +1,9 @@
 """One page of a search, in the order of DICOM.md Q17, and the exact number of results left after it.
 
-Two ways to an answer. Where an index names few candidates, those are read and sorted. Where a search finds much, studies are
-read in the order of the answer (newest first) until the page is full. Which one is decided by fetching at most a bounded
-number of candidates. Totals come from counters, from what was read, or from a count that is kept until a change.
+Two ways to an answer. Where an index names few candidates, those are read and sorted. Where a search finds much,
+studies are read in the order of the answer (newest first) until the page is full. Which one is decided by fetching at
+most a bounded number of candidates. Totals come from counters, from what was read, or from a count that is kept until
+a change.
 """
 
 from __future__ import annotations

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -221,7 +220,7 @@ def _order(here: ResourceRef, attributes: dict[str, list[str]], level: Level) ->
     """Q17: studies newest first, undated last; then numbers, those without one last; then UIDs."""
     date, time = _first("DA", attributes.get("StudyDate")), _first("TM", attributes.get("StudyTime"))
     moment = f"{date}{time or ''}" if date else ""
-    newest_first = tuple(-ord(char) for char in moment) + (1,)
+    newest_first = (*(-ord(char) for char in moment), 1)
     order: list[object] = [newest_first, here.study_instance_uid]
     for keyword, uid in (("SeriesNumber", here.series_instance_uid), ("InstanceNumber", here.sop_instance_uid)):
         number = _first("IS", attributes.get(keyword))
