@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from typing import Annotated
 
 import typer
@@ -86,8 +88,16 @@ def refused(config: ConfigOption = None) -> None:
         last = row.last_at.isoformat(timespec="seconds")
         print(f"{row.calling_ae_title} calling {row.called_ae_title} from {row.address}: {row.reason}")
         print(f"  {row.times} times, last at {last}; to allow it, add to the configuration:")
-        name = row.calling_ae_title.lower().replace(" ", "-")
         print("  [[peers]]")
-        print(f'  name = "{name}"')
-        print(f'  ae_title = "{row.calling_ae_title}"')
-        print(f'  addresses = ["{row.address}"]')
+        print(f"  name = {_toml(_peer_name(row.calling_ae_title))}")
+        print(f"  ae_title = {_toml(row.calling_ae_title)}")
+        print(f"  addresses = [{_toml(row.address)}]")
+
+
+def _toml(text: str) -> str:
+    """A TOML basic string; JSON's escapes are TOML's (TOML 1.0, String)."""
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _peer_name(ae_title: str) -> str:
+    return re.sub(r"[^a-z0-9_-]+", "-", ae_title.lower()).strip("-") or "peer"

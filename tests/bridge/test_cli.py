@@ -1,0 +1,142 @@
+"""The command line as an administrator types it: what it prints, and its exit codes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from storage.index import migrate, open_index
+from storage.index.registry import RefusedPeer
+from tests.bridge.archives import part10
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """Run `dicom-bridge` with a configuration file of this test; output and exit code come back."""
+    config = tmp_path / "bridge.toml"
+    config.write_text(f"[storage]\ndirectory = '{tmp_path / 'data'}'\nfree_space_reserve_bytes = 0\n")
+
+    def call(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "bridge", *arguments, "--config", str(config)],
+            cwd=REPOSITORY,
+            env={"PATH": "/usr/bin:/bin", "COLUMNS": "400", "HOME": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+
+    return call
+
+
+def test_a_folder_is_imported_and_a_second_time_changes_nothing(run: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "in" / "deep"
+    folder.mkdir(parents=True)
+    for number in range(1, 4):
+        (folder / f"{number}.dcm").write_bytes(part10(number))
+    (folder / "notes.txt").write_text("no DICOM")
+    first = run("ingest", str(tmp_path / "in"))
+    assert first.returncode == 1
+    assert "1 refused, 3 stored" in first.stdout
+    assert "notes.txt" in first.stdout
+    (folder / "notes.txt").unlink()
+    again = run("ingest", str(tmp_path / "in"))
+    assert (again.returncode, "3 duplicate" in again.stdout) == (0, True)
+    assert "1 studies, 1 series, 3 instances" in run("stats").stdout
+    assert "3 of 3 objects are intact" in run("scrub").stdout
+
+
+def test_a_damaged_object_is_named_and_the_exit_code_says_so(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "1.dcm").write_bytes(part10(1))
+    run("ingest", str(tmp_path / "1.dcm"))
+    [stored] = (tmp_path / "data" / "hot" / "objects").rglob("*.dcm")
+    content = bytearray(stored.read_bytes())
+    content[-1] ^= 1
+    stored.write_bytes(content)
+    said = run("scrub")
+    assert said.returncode == 1
+    assert "0 of 1 objects are intact" in said.stdout
+    assert stored.name in said.stdout.replace("\n", "")
+
+
+def test_a_key_is_made_listed_and_revoked(run: Run) -> None:
+    made = run("keys", "add", "viewer", "--scope", "read")
+    assert made.returncode == 0, made.stderr
+    assert made.stdout.startswith("brk_")
+    assert "viewer" in run("keys", "list").stdout
+    assert made.stdout.strip() not in run("keys", "list").stdout
+    assert run("keys", "revoke", "viewer").returncode == 0
+    assert run("keys", "revoke", "viewer").returncode == 1
+
+
+def test_a_refused_caller_comes_with_the_lines_that_would_allow_it(run: Run, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'data' / 'index.sqlite'}"
+    (tmp_path / "data").mkdir()
+    migrate(url)
+    index = open_index(url)
+    at = datetime.now(UTC)
+    index.note_refused(
+        RefusedPeer(
+            calling_ae_title='CT "1"',
+            called_ae_title="BRIDGE",
+            address="10.0.0.7",
+            reason="not known",
+            first_at=at,
+            last_at=at,
+            times=1,
+        )
+    )
+    index.close()
+    said = run("peers", "refused").stdout
+    lines = said[said.index("[[peers]]") :]
+    [peer] = tomllib.loads("\n".join(line.strip() for line in lines.splitlines()))["peers"]
+    assert peer == {"name": "ct-1", "ae_title": 'CT "1"', "addresses": ["10.0.0.7"]}
+
+
+def test_a_wrong_setting_is_one_sentence_and_exit_code_2(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "bridge.toml").write_text("[storage]\nhott = 'local'\n")
+    said = run("config", "check")
+    assert said.returncode == 2
+    assert said.stderr.strip() == "dicom-bridge: unknown setting storage.hott; did you mean storage.hot?"
+
+
+def test_config_show_tells_where_a_value_came_from(run: Run, tmp_path: Path) -> None:
+    said = run("config", "show").stdout
+    assert "BRIDGE_STORAGE_DIRECTORY" in said
+    assert "bridge.toml" in said
+
+
+def test_doctor_is_content_with_a_fresh_single_box(run: Run) -> None:
+    run("migrate")
+    said = run("doctor")
+    assert said.returncode == 0, said.stdout
+    assert "wrong" not in said.stdout
+
+
+def test_doctor_names_an_index_without_schema(run: Run) -> None:
+    said = run("doctor")
+    assert said.returncode == 1
+    assert "dicom-bridge migrate" in said.stdout.replace("\n", " ")
+
+
+@pytest.mark.parametrize(
+    ("section", "way_out"),
+    [("[dimse]\nhost = '0.0.0.0'\n", "allow_any_peer"), ("[http]\nhost = '0.0.0.0'\n", "keys add")],
+)
+def test_listening_beyond_loopback_without_access_control_is_refused(
+    run: Run, tmp_path: Path, section: str, way_out: str
+) -> None:
+    with (tmp_path / "bridge.toml").open("a") as file:
+        file.write(section)
+    said = run("serve")
+    assert said.returncode == 2
+    assert way_out in said.stderr
