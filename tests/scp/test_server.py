@@ -125,6 +125,12 @@ def test_what_does_not_finish_is_cut_at_the_end_of_the_drain(tmp_path: Path) -> 
         assert list(door.archive.spool_directory.iterdir()) == []
 
 
+def test_a_second_signal_after_the_end_does_no_harm(tmp_path: Path) -> None:
+    with running_door(tmp_path) as door:
+        door.stop()
+        door.server.stop()
+
+
 def test_nobody_is_accepted_after_the_stop(tmp_path: Path) -> None:
     with running_door(tmp_path) as door:
         door.stop()
