@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 
+from bridge.errors import BridgeError, ConfigError
 from bridge.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from bridge.syntaxes import TRANSFER_SYNTAXES
 from scp.contexts import STORABLE, STORAGE_CLASSES
@@ -66,7 +67,12 @@ def transfer_syntaxes() -> str:
 
 def statuses() -> str:
     """How refusals are said by DIMSE."""
-    rows = ((f"0x{code:04X}", _sentence(error.__doc__)) for error, code in STATUSES.items())
+    said = {BridgeError: "Anything else went wrong."}
+    rows = (
+        (f"0x{code:04X}", said.get(error) or _sentence(error.__doc__))
+        for error, code in STATUSES.items()
+        if error is not ConfigError  # ends the process at its start, no peer sees it
+    )
     return table("Status", "When", rows=sorted(rows))
 
 
