@@ -33,12 +33,12 @@ ROUTES: tuple[tuple[str, Work, str], ...] = (
     (_SERIES, wado.instances, "retrieve"),
     (_INSTANCE + "/bulkdata/{path:path}", wado.bulk, "retrieve"),
 )
-# Beside the service root: (route, work, scope a caller needs; "" for none).
-OPERATIONS: tuple[tuple[str, Work, str], ...] = (
-    ("/health", ops.health, ""),
-    ("/ready", ops.ready, ""),
-    ("/metrics", ops.exposition, "read"),
-    ("/", ops.front_page, ""),
+# Beside the service root: (route, work, scope a caller needs or "", whether it is answered without a pool thread).
+OPERATIONS: tuple[tuple[str, Work, str, bool], ...] = (
+    ("/health", ops.health, "", True),
+    ("/ready", ops.ready, "", False),
+    ("/metrics", ops.exposition, "read", False),
+    ("/", ops.front_page, "", True),
 )
 _METHODS = ["GET", "HEAD", "OPTIONS"]
 
@@ -60,7 +60,8 @@ def _routes(door: Door, resources: Iterable[tuple[str, Endpoint]]) -> list[BaseR
     root = service_root(door.settings)
     dicomweb = [Route(root + path, endpoint, methods=_METHODS) for path, endpoint in resources]
     operations = [
-        Route(path, Endpoint(door, path, work, scope=scope), methods=_METHODS) for path, work, scope in OPERATIONS
+        Route(path, Endpoint(door, path, work, scope=scope, inline=inline), methods=_METHODS)
+        for path, work, scope, inline in OPERATIONS
     ]
     return [*dicomweb, *operations]
 

@@ -23,14 +23,20 @@ SENT_KEY = "dicom_bridge.sent_bytes"
 
 
 class Endpoint:
-    """One route. `action` names it in the audit trail, "" for none; `scope` is what the caller must be allowed."""
+    """One route. `action` names it in the audit trail, "" for none; `scope` is what the caller must be allowed.
 
-    def __init__(self, door: Door, route: str, work: Work, *, action: str = "", scope: str = "read") -> None:
+    `inline` work never waits for anything, so it answers even while every pool thread is busy.
+    """
+
+    def __init__(
+        self, door: Door, route: str, work: Work, *, action: str = "", scope: str = "read", inline: bool = False
+    ) -> None:
         self._door = door
         self._route = route
         self._work = work
         self._action = action
         self._scope = scope
+        self._inline = inline
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -39,7 +45,10 @@ class Endpoint:
             reply = Reply(status=204, headers=[(b"allow", b"GET, HEAD, OPTIONS")])
         else:
             call = read_call(self._door, scope)
-            reply = await asyncio.get_running_loop().run_in_executor(self._door.pool, self._visit, call)
+            if self._inline:
+                reply = self._visit(call)
+            else:
+                reply = await asyncio.get_running_loop().run_in_executor(self._door.pool, self._visit, call)
         scope[SENT_KEY] = await send_reply(reply, scope, receive, send, self._door.pool)
 
     def _visit(self, call: Call) -> Reply:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -31,6 +32,16 @@ def web(tmp_path: Path) -> Iterator[Web]:
 
 def test_health_answers_while_the_process_lives(web: Web) -> None:
     assert web.client.get("/health").json() == {"status": "alive"}
+
+
+def test_health_answers_while_every_thread_waits(tmp_path: Path) -> None:
+    with open_web(tmp_path, threads=1) as narrow:
+        busy = threading.Event()
+        narrow.door.pool.submit(busy.wait, 30)
+        try:
+            assert narrow.client.get("/health").json() == {"status": "alive"}
+        finally:
+            busy.set()
 
 
 def test_ready_says_what_works(web: Web) -> None:

@@ -26,7 +26,7 @@ from bridge.config import Http, Settings
 from bridge.ingest import ingest_file
 from dicomweb.__main__ import uvicorn_config
 from dicomweb.app import create_app
-from dicomweb.deps import open_door
+from dicomweb.deps import Door, open_door
 from storage.records import Origin, ResourceRef
 from tests.bridge.archives import open_test_archive
 
@@ -71,6 +71,7 @@ class Web:
     client: Client
     archive: Archive
     directory: Path
+    door: Door
 
     def get(self, path: str, accept: str | None = None, **headers: str) -> Any:
         """The response of a GET; header names are written with underscores."""
@@ -102,7 +103,7 @@ def open_web(directory: Path, **http: Any) -> Iterator[Web]:
     door = open_door(archive, archive.settings)
     client = Client(create_app(door))
     try:
-        yield Web(client, archive, directory)
+        yield Web(client, archive, directory, door)
     finally:
         client.close()
         door.close()
