@@ -92,6 +92,7 @@ class Matching:
     def __init__(self, session: Session, site_id: int) -> None:
         self._session = session
         self.parameters: dict[str, Any] = {"site_id": site_id}
+        self.shape: list[object] = []  # every decision that shapes the SQL: equal shapes, equal text
 
     def criterion(self, criterion: Criterion) -> Condition:
         """Raises InvalidQuery for an attribute that is not indexed or a kind of matching its VR does not know."""
@@ -99,6 +100,7 @@ class Matching:
         if attribute is None:
             raise InvalidQuery("the index does not keep this attribute")
         _check(attribute.vr, criterion.matcher)
+        self.shape.append(criterion.path)
         return self._condition(attribute, criterion.matcher)
 
     def interval(self, interval: DateTimeRange) -> Condition:
@@ -106,6 +108,7 @@ class Matching:
         date, time = BY_PATH.get(interval.date_path), BY_PATH.get(interval.time_path)
         if date is None or time is None or date.level is not time.level:
             raise InvalidQuery("the index does not keep this pair of attributes")
+        self.shape.append((interval.date_path, interval.time_path))
         table = TABLES[date.level]
         day, clock = table.c[f"{date.column}_key"], table.c[f"{time.column}_key"]
         low_day, high_day = interval.low and interval.low[:8], interval.high and interval.high[:8]
@@ -120,10 +123,12 @@ class Matching:
 
     def uid(self, table: Table, column: str, uid: str) -> Condition:
         """The row with this UID, for the scope of a search."""
+        self.shape.append(column)
         level = next(level for level, one in TABLES.items() if one is table)
         return self._unique(level, table.c[column], table.c[column] == self._bind(uid))
 
     def _condition(self, attribute: IndexedAttribute, matcher: Matcher) -> Condition:
+        self.shape.append(type(matcher))
         table = TABLES[attribute.level]
         if isinstance(matcher, Universal):
             return Condition(attribute.level, true())
@@ -133,6 +138,7 @@ class Matching:
             return self._any_of(attribute, matcher.values)
         comparison = self._comparison(attribute, matcher)
         if comparison is None:
+            self.shape.append("never")
             return Condition(attribute.level, false())
         if attribute.column in IDENTITY:
             return self._unique(attribute.level, table.c[attribute.column], comparison(table.c[attribute.column]))
@@ -147,6 +153,7 @@ class Matching:
         parts = [self._condition(attribute, Wildcard(one)) for one in wild]
         if plain:
             parts.append(self._among(attribute, plain))
+        self.shape.append(len(parts))
         if not parts:
             return Condition(attribute.level, false())
         found = Condition(attribute.level, or_(false(), *(part.predicate for part in parts)))
@@ -157,7 +164,9 @@ class Matching:
         return found
 
     def _among(self, attribute: IndexedAttribute, wanted: Sequence[str]) -> Condition:
+        self.shape.append("among")
         if key_column(attribute) is not None:
+            self.shape.append(len(wanted))
             parts = [self._condition(attribute, Single(one)) for one in wanted]
             return Condition(attribute.level, or_(false(), *(part.predicate for part in parts)))
         texts = [text for text in (_plain(attribute.vr, one) for one in wanted) if text and "\\" not in text]
@@ -194,9 +203,11 @@ class Matching:
 
         def comparison(column: ColumnElement[Any]) -> ColumnElement[bool]:
             whole = Matches(column, self._bind(self._session.wildcard(pattern)))
+            self.shape.append(bool(prefix))
             if not prefix:
                 return and_(column.is_not(None), whole)
             after = successor(prefix)
+            self.shape.append(bool(after))
             bounds = [column >= self._bind(prefix), *([column < self._bind(after)] if after else [])]
             return and_(*bounds, whole)
 
@@ -207,6 +218,7 @@ class Matching:
         found = Condition(attribute.level, self._has_form(attribute, comparison(form.c.form)))
         if attribute.level is Level.STUDY:
             found.candidates += self._grams(attribute, matcher)
+            self.shape.append(len(found.candidates))
             if not found.candidates:
                 found.candidates.append(Candidates(study, (self._forms(attribute, comparison(form.c.form)),)))
         return found
@@ -230,6 +242,7 @@ class Matching:
         found = Condition(attribute.level, predicate)
         if attribute.level is Level.STUDY:
             found.candidates += self._grams(attribute, matcher)
+            self.shape.append(len(found.candidates))
             if (key or attribute.column) in STUDY_LOOKUPS and not found.candidates:
                 found.candidates.append(Candidates(table, tuple(looked_up)))
         return found
@@ -246,6 +259,7 @@ class Matching:
             return []
         found = []
         for low, high in values.gram_ranges(attribute.tag, literal)[:GRAMS_TRIED]:
+            self.shape.append(low == high)
             bounds = (
                 gram.c.gram == self._bind(low)
                 if low == high
@@ -267,7 +281,9 @@ class Matching:
     def _has_several(self, attribute: IndexedAttribute) -> bool:
         """Whether any row of the site has several values of the attribute."""
         site_id = self.parameters["site_id"]
-        return self._session.row(_ANY_FORM, {"site_id": site_id, "attribute": attribute.tag}) is not None
+        several = self._session.row(_ANY_FORM, {"site_id": site_id, "attribute": attribute.tag}) is not None
+        self.shape.append(several)
+        return several
 
     def _has_form(self, attribute: IndexedAttribute, comparison: ColumnElement[bool]) -> ColumnElement[bool]:
         owner = TABLES[attribute.level].c.id
@@ -278,6 +294,7 @@ class Matching:
         return select(form.c.owner).where(mine, comparison)
 
     def _between(self, column: ColumnElement[Any], low: str | None, high: str | None) -> list[ColumnElement[bool]]:
+        self.shape.append((low is None, high is None))
         bounds = []
         if low is not None:
             bounds.append(column >= self._bind(low))

@@ -11,11 +11,13 @@ from __future__ import annotations
 import math
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Select, bindparam, func, select
+from sqlalchemy.sql.elements import ClauseElement
 from sqlalchemy.sql.expression import FromClause
 
 from storage.attributes import ATTRIBUTES
@@ -30,6 +32,7 @@ from storage.records import Level, ResourceRef
 FEW = {Level.STUDY: (500, 5000), Level.SERIES: (50, 200), Level.INSTANCE: (10, 20)}  # candidates worth sorting
 COUNTS_KEPT = 4096
 PAGES_KEPT = 64
+STATEMENTS_KEPT = 1024
 PAGE_ROWS_KEPT = 200  # larger answers are not kept
 _ORDER: dict[Level, tuple[Any, ...]] = {
     Level.STUDY: (study.c.moment.desc(), study.c.study_instance_uid),
@@ -59,7 +62,7 @@ class Search:
         self._database = database
         self._totals = _Memory[int](COUNTS_KEPT)
         self._pages = _Memory[Page](PAGES_KEPT)
-        self._unfiltered: dict[tuple[Level, bool], Prepared] = {}
+        self._statements: dict[object, Prepared] = {}
 
     def page(self, query: Query) -> Page:
         """Raises InvalidQuery for criteria the index cannot answer."""
@@ -72,7 +75,7 @@ class Search:
         here = _Site(row[0], dict(zip(Level, row[1:4], strict=True)), row[4], row[5]) if row else _NOWHERE
         known = self._pages.get(query, here.seq)
         if known is None:
-            known = _Run(self._database, session, query, here, self._totals, self._unfiltered).page()
+            known = _Run(self._database, session, query, here, self._totals, self._statements).page()
             if len(known.found) <= PAGE_ROWS_KEPT:
                 self._pages.put(query, here.seq, known)
         return Page([replace(one, attributes=dict(one.attributes)) for one in known.found], known.remaining)
@@ -114,17 +117,18 @@ class _Run:
         query: Query,
         here: _Site,
         totals: _Memory[int],
-        unfiltered: dict[tuple[Level, bool], Prepared],
+        statements: dict[object, Prepared],
     ) -> None:
         self._here = here
         self._totals = totals
-        self._unfiltered = unfiltered  # statements of searches without a key, compiled
+        self._statements = statements  # compiled ones, by the shape of the search and their purpose
+        self._shape: tuple[object, ...] = ()
         self._database = database
         self._session = session
         self._query = query
         self._conditions: list[Condition] = []
         self._parameters: dict[str, Any] = {}
-        self._wide: Candidates | None = None  # too many to sort, but fewer than all: for counting
+        self._wide: tuple[int, Candidates] | None = None  # too many to sort, but fewer than all: for counting
 
     def page(self) -> Page:
         query, here = self._query, self._here
@@ -155,6 +159,7 @@ class _Run:
         if any(DEPTH[condition.level] > DEPTH[self._query.level] for condition in conditions):
             raise InvalidQuery("a key is below the level of the search")
         self._parameters = matching.parameters
+        self._shape = (self._query.level, *matching.shape)
         return conditions
 
     def _driver(self, here: _Site) -> tuple[Candidates, list[int]] | None:
@@ -163,8 +168,9 @@ class _Run:
         need = self._query.offset + self._query.limit
         bound = min(high, max(low, math.isqrt(need * here.counts[Level.STUDY])))
         best: tuple[Candidates, list[int]] | None = None
-        for candidates in (one for condition in self._conditions for one in condition.candidates):
-            statement = self._database.compiled(candidates.query.limit(bindparam("bound")))
+        everyone = (one for condition in self._conditions for one in condition.candidates)
+        for number, candidates in enumerate(everyone):
+            statement = self._prepared(("candidates", number), partial(_bounded, candidates))
             rows = self._session.rows(statement, {**self._parameters, "bound": bound + 1})
             if len(rows) <= bound:
                 best = (candidates, sorted({row for (row,) in rows}))
@@ -172,31 +178,38 @@ class _Run:
                 if bound < 20:
                     break
             elif self._wide is None:
-                self._wide = candidates
+                self._wide = (number, candidates)
         return best
 
     def _ids(self, driver: tuple[Candidates, list[int]] | None, *, paged: bool) -> list[int]:
         """Rows of the page's resources, in order."""
-        level = self._query.level
         parameters = dict(self._parameters)
         if paged:
             parameters.update(limit=self._query.limit, offset=self._query.offset)
-        known = None if self._conditions else self._unfiltered.get((level, paged))
-        if known is not None:
-            return [row for (row,) in self._session.rows(known, parameters)]
+        if driver is not None:
+            parameters["ids"] = self._session.listing(driver[1])
+        purpose = ("ids", driver and driver[0].table.name, paged)
+        statement = self._prepared(purpose, lambda: self._in_order(driver, paged=paged))
+        return [row for (row,) in self._session.rows(statement, parameters)]
+
+    def _in_order(self, driver: tuple[Candidates, list[int]] | None, *, paged: bool) -> Select[Any]:
+        level = self._query.level
         statement = self._matching(TABLES[level].c.id, driver, joined=level)
         for one in _ABOVE[level]:
             statement = statement.order_by(*_ORDER[one])
             if driver is None:
                 statement = statement.with_hint(TABLES[one], f"INDEXED BY {_ORDER_INDEX[one]}", "sqlite")
-        if paged:
-            statement = statement.limit(bindparam("limit")).offset(bindparam("offset"))
-        if driver is not None:
-            parameters["ids"] = self._session.listing(driver[1])
-        prepared = self._database.compiled(statement)
-        if not self._conditions:
-            self._unfiltered[level, paged] = prepared
-        return [row for (row,) in self._session.rows(prepared, parameters)]
+        return statement.limit(bindparam("limit")).offset(bindparam("offset")) if paged else statement
+
+    def _prepared(self, purpose: tuple[object, ...], build: Callable[[], ClauseElement]) -> Prepared:
+        """The compiled statement of this shape and purpose."""
+        key = (self._shape, purpose)
+        known = self._statements.get(key)
+        if known is None:
+            if len(self._statements) >= STATEMENTS_KEPT:
+                self._statements.clear()
+            known = self._statements[key] = self._database.compiled(build())
+        return known
 
     def _total(self, here: _Site, driver: tuple[Candidates, list[int]] | None, on_page: int) -> int:
         query = self._query
@@ -214,6 +227,14 @@ class _Run:
 
     def _count(self, driver: tuple[Candidates, list[int]] | None) -> int:
         """Count on the highest level that has all the keys: studies know how much is below them."""
+        parameters = dict(self._parameters)
+        if driver is not None:
+            parameters["ids"] = self._session.listing(driver[1])
+        purpose = ("count", driver and driver[0].table.name, driver is None and self._wide and self._wide[0])
+        statement = self._prepared(purpose, lambda: self._counting(driver))
+        return int(self._session.rows(statement, parameters)[0][0])
+
+    def _counting(self, driver: tuple[Candidates, list[int]] | None) -> Select[Any]:
         level = self._query.level
         deepest = max((condition.level for condition in self._conditions), key=lambda one: DEPTH[one])
         if driver is not None:
@@ -223,12 +244,10 @@ class _Run:
             column = "series_count" if level is Level.SERIES else "instance_count"
             counted = func.coalesce(func.sum(TABLES[deepest].c[column]), 0)
         statement = self._matching(counted, driver, joined=deepest)
-        parameters = dict(self._parameters)
-        if driver is not None:
-            parameters["ids"] = self._session.listing(driver[1])
-        elif self._wide is not None:
-            statement = statement.where(self._wide.table.c.id.in_(self._wide.query))
-        return int(self._session.rows(self._database.compiled(statement), parameters)[0][0])
+        if driver is None and self._wide is not None:
+            wide = self._wide[1]
+            statement = statement.where(wide.table.c.id.in_(wide.query))
+        return statement
 
     def _matching(self, column: Any, driver: tuple[Candidates, list[int]] | None, *, joined: Level) -> Select[Any]:
         statement = select(column).select_from(_JOINED[joined])
@@ -246,6 +265,10 @@ class _Run:
         rows = self._session.rows(_FETCH[level], {"ids": self._session.listing(ids)})
         found = {row[0]: _found(self._query.site, level, row) for row in rows}
         return [found[row] for row in ids]
+
+
+def _bounded(candidates: Candidates) -> Any:
+    return candidates.query.limit(bindparam("bound"))
 
 
 def _level_of(candidates: Candidates) -> Level:

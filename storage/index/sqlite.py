@@ -60,8 +60,9 @@ class SqliteSession(Session):
         return self.cursor.execute(text, parameters).fetchall()
 
     def _run(self, text: str, parameters: Sequence[Parameters]) -> int:
-        execute = self.cursor.execute
-        return sum(execute(text, one).rowcount for one in parameters)
+        if len(parameters) == 1:
+            return self.cursor.execute(text, parameters[0]).rowcount
+        return self.cursor.executemany(text, parameters).rowcount
 
     def _overdue(self) -> int:
         return time.monotonic() > self.deadline
