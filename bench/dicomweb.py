@@ -219,6 +219,7 @@ def main() -> int:
     parser.add_argument("--slices", type=int, default=500)
     parser.add_argument("--frames", type=int, default=200)
     parser.add_argument("--seconds", type=float, default=2.0, help="of each sample")
+    parser.add_argument("--rest-limit", type=float, default=1200.0, help="seconds to wait for background work to end")
     parser.add_argument("--implicit", action="store_true", help="the CT series in Implicit VR Little Endian")
     parser.add_argument("--only", nargs="+", default=[], help="words of the cases wanted")
     arguments = parser.parse_args()
@@ -228,7 +229,7 @@ def main() -> int:
     if arguments.only:
         cases = [case for case in cases if any(word in case.name for word in arguments.only)]
     with targets(arguments) as servers:
-        rates = fill(servers, contents)
+        rates = fill(servers, contents, rest_limit_s=arguments.rest_limit)
         print(measure.HEADER)
         measures = run(servers, cases, rounds=arguments.rounds, seconds=arguments.seconds)
     path = arguments.results / f"dicomweb-{arguments.studies}{variant(arguments)}.json"

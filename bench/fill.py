@@ -72,7 +72,7 @@ class Contents:
 
 
 def fill(
-    servers: dict[str, Target], contents: Contents, *, stable_age_s: float = STABLE_AGE_S
+    servers: dict[str, Target], contents: Contents, *, stable_age_s: float = STABLE_AGE_S, rest_limit_s: float = 1200.0
 ) -> dict[str, list[float]]:
     """Send what each server lacks, wait until they rest; returns tiny objects/s of each batch."""
     template = tiny_template()
@@ -98,7 +98,7 @@ def fill(
             _send(target, [contents.multiframe_file()], 1)
             filled = True
     if filled:
-        rest(servers, stable_age_s=stable_age_s)
+        rest(servers, stable_age_s=stable_age_s, deadline_s=rest_limit_s)
         print("at rest", flush=True)
     return rates
 

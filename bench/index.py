@@ -118,7 +118,9 @@ def _record(dice: random.Random, study: int, number: int) -> InstanceRecord:
         "Columns": "512",
     }
     if study == 0:  # one study of many instances: they agree
-        attributes |= dict.fromkeys(("PatientName", "PatientID", "AccessionNumber", "StudyTime", "StudyDescription"), "0")
+        attributes |= dict.fromkeys(
+            ("PatientName", "PatientID", "AccessionNumber", "StudyTime", "StudyDescription"), "0"
+        )
         attributes["StudyDate"] = "20200101"
     return InstanceRecord(
         ref=ref,
