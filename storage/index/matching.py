@@ -230,9 +230,9 @@ class Matching:
         column = table.c[key or attribute.column]
         several = self._has_several(attribute)
         predicate = comparison(column)
-        if attribute.column == "study_date" and isinstance(matcher, Range) and not several:
-            high = None if matcher.high is None else f"{matcher.high}~"
-            predicate = and_(predicate, *self._between(study.c.moment, matcher.low, high))
+        if attribute.column == "study_date" and matcher is not None and not several:
+            low, high = _days(matcher)
+            predicate = and_(predicate, *self._between(study.c.moment, low, high and f"{high}~"))
         looked_up: list[Any] = [select(table.c.id).where(table.c.site_id == self._site(), predicate)]
         if several:
             if isinstance(matcher, Wildcard):
@@ -326,6 +326,17 @@ def successor(prefix: str) -> str | None:
             return prefix[:-1] + chr(0xE000 if 0xD800 <= code <= 0xDFFF else code)
         prefix = prefix[:-1]
     return None
+
+
+def _days(matcher: Matcher) -> tuple[str | None, str | None]:
+    """The first and last day that a key on StudyDate can mean, for the order of studies."""
+    match matcher:
+        case Single(value):
+            day = sort_key("DA", value)
+            return str(day), str(day)
+        case Range(low, high):
+            return low, high
+    return None, None
 
 
 def _check(vr: str, matcher: Matcher) -> None:

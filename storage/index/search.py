@@ -255,7 +255,8 @@ class _Run:
         for condition in self._conditions:
             statement = statement.where(condition.predicate)
         if driver is not None:
-            statement = statement.where(Among(driver[0].table.c.id, "ids"))
+            table = driver[0].table  # "NOT INDEXED" leaves SQLite the row ids, which is what is asked for
+            statement = statement.where(Among(table.c.id, "ids")).with_hint(table, "NOT INDEXED", "sqlite")
         return statement
 
     def _fetch(self, ids: Sequence[int]) -> list[Found]:

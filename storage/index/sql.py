@@ -14,11 +14,19 @@ from sqlalchemy.sql.expression import Alias
 from storage.index.schema import Words
 
 
-class Among(ColumnElement[bool]):
-    """`column` is one of the values of a list parameter, made by `Session.listing`."""
+class _Condition(ColumnElement[bool]):
+    """A condition that stands as it is: `... = 1` around it would hide it from SQLite's planner."""
 
     type = Boolean()
     inherit_cache = True
+
+    def self_group(self, against: Any = None) -> ColumnElement[Any]:
+        """Never wrapped."""
+        return self
+
+
+class Among(_Condition):
+    """`column` is one of the values of a list parameter, made by `Session.listing`."""
 
     def __init__(self, column: ColumnElement[Any], parameter: str) -> None:
         self.column = column
@@ -38,11 +46,8 @@ def _among_postgresql(element: Among, compiler: SQLCompiler, **kw: Any) -> str:
     return f"{compiler.process(element.column, **kw)} = ANY ({compiler.process(element.parameter, **kw)})"
 
 
-class Matches(ColumnElement[bool]):
+class Matches(_Condition):
     """`column` matches a wildcard parameter, made by `Session.wildcard`, case-sensitively."""
-
-    type = Boolean()
-    inherit_cache = True
 
     def __init__(self, column: ColumnElement[Any], parameter: BindParameter[Any]) -> None:
         self.column = column
