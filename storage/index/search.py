@@ -39,7 +39,6 @@ _ORDER: dict[Level, tuple[Any, ...]] = {
     Level.SERIES: (series.c.series_number_key, series.c.series_instance_uid),
     Level.INSTANCE: (instance.c.instance_number_key, instance.c.sop_instance_uid),
 }
-_ORDER_INDEX = {Level.STUDY: "study_by_moment", Level.SERIES: "series_in_order", Level.INSTANCE: "instance_in_order"}
 _ABOVE = {level: [one for one in Level if DEPTH[one] <= DEPTH[level]] for level in Level}
 
 
@@ -197,8 +196,6 @@ class _Run:
         statement = self._matching(TABLES[level].c.id, driver, joined=level)
         for one in _ABOVE[level]:
             statement = statement.order_by(*_ORDER[one])
-            if driver is None:
-                statement = statement.with_hint(TABLES[one], f"INDEXED BY {_ORDER_INDEX[one]}", "sqlite")
         return statement.limit(bindparam("limit")).offset(bindparam("offset")) if paged else statement
 
     def _prepared(self, purpose: tuple[object, ...], build: Callable[[], ClauseElement]) -> Prepared:
@@ -251,12 +248,13 @@ class _Run:
 
     def _matching(self, column: Any, driver: tuple[Candidates, list[int]] | None, *, joined: Level) -> Select[Any]:
         statement = select(column).select_from(_JOINED[joined])
-        statement = statement.where(study.c.site_id == bindparam("site_id", type_=study.c.site_id.type))
+        # A sum hides the column from SQLite's planner, which would read all studies in order rather than sort a few.
+        in_site = study.c.site_id if driver is None else study.c.site_id + 0
+        statement = statement.where(in_site == bindparam("site_id", type_=study.c.site_id.type))
         for condition in self._conditions:
             statement = statement.where(condition.predicate)
         if driver is not None:
-            table = driver[0].table  # "NOT INDEXED" leaves SQLite the row ids, which is what is asked for
-            statement = statement.where(Among(table.c.id, "ids")).with_hint(table, "NOT INDEXED", "sqlite")
+            statement = statement.where(Among(driver[0].table.c.id, "ids"))
         return statement
 
     def _fetch(self, ids: Sequence[int]) -> list[Found]:

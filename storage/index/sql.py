@@ -21,7 +21,8 @@ class _Condition(ColumnElement[bool]):
     inherit_cache = True
 
     def self_group(self, against: Any = None) -> ColumnElement[Any]:
-        """Never wrapped."""
+        """Never wrapped, whatever it stands against."""
+        del against
         return self
 
 
