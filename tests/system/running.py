@@ -93,7 +93,9 @@ class RunningBridge:
         for entry in Path("/proc").iterdir():
             with contextlib.suppress(OSError):
                 if entry.name.isdigit() and os.getpgid(int(entry.name)) == self.process.pid:
-                    found[int(entry.name)] = (entry / "cmdline").read_text().replace("\0", " ").strip()
+                    command = (entry / "cmdline").read_text().replace("\0", " ").strip()
+                    if command:  # a zombie has none: it is gone, it only waits to be asked how it ended
+                        found[int(entry.name)] = command
         return found
 
     def kill_everything(self) -> None:
@@ -101,6 +103,7 @@ class RunningBridge:
         assert self.process is not None
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.stop()
         wait_until(lambda: not self.pids(), what="every process being gone")
         self.process.stop()
 
