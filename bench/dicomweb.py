@@ -174,10 +174,14 @@ def run(servers: dict[str, Target], cases: Sequence[Case], *, rounds: int, secon
             except (WrongAnswer, OSError, json.JSONDecodeError) as error:
                 item.note += f"{name}: {error}. "
 
-        def sample(name: str, case: Case = case) -> float:
+        def sample(name: str, case: Case = case, item: Measure = item) -> float:
             target = servers[name]
             paths = [target.root + path for path in case.paths]
-            result = load(target.http_address, paths, case.accept, connections=case.connections, seconds=seconds)
+            try:
+                result = load(target.http_address, paths, case.accept, connections=case.connections, seconds=seconds)
+            except RuntimeError as error:
+                item.note += f"{name}: {error}. "
+                return 0.0
             return result.mb_per_second if case.megabytes else result.per_second
 
         measures.append(measure.interleave(item, sound, rounds, sample))
