@@ -47,6 +47,7 @@ class ServerProcess:
         stop_signal: signal.Signals = signal.SIGTERM,
     ) -> None:
         self.command = list(command)
+        self.environment = dict(environment or {})
         self.stop_signal = stop_signal
         self.log = log
         with log.open("ab") as output:
@@ -91,6 +92,16 @@ class ServerProcess:
     def tail(self) -> str:
         """The end of what the server said."""
         return self.log.read_text(errors="replace")[-4000:]
+
+    def kill(self) -> None:
+        """kill -9 of the whole group, as a crash would."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
+        self._process.wait(STOP_S)
+
+    def again(self) -> ServerProcess:
+        """The same command once more, after a kill."""
+        return ServerProcess(self.command, self.log, environment=self.environment, stop_signal=self.stop_signal)
 
     def stop(self) -> None:
         """Ask, then kill the whole group. Harmless when it has already ended."""

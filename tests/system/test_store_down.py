@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,7 @@ import pytest
 from storage.objects.s3 import S3Settings, S3Store
 from tests.servers import object_stores
 from tests.servers.object_stores import S3Server
-from tests.servers.process import wait_until
+from tests.servers.process import ServerProcess, wait_until
 from tests.system.objects import many
 from tests.system.running import RunningBridge, on_s3, running_bridge
 from tests.system.sender import STATUS_SUCCESS, Sender
@@ -46,17 +46,27 @@ def objects_in(server: S3Server, bucket: str) -> int:
         client.close()
 
 
-def push_while_away(bridge: RunningBridge, store: S3Server, tmp_path: Path, bucket: str) -> None:
+def push_while_away(
+    bridge: RunningBridge,
+    store: S3Server,
+    tmp_path: Path,
+    bucket: str,
+    *,
+    goes: Callable[[], None],
+    comes_back: Callable[[], None],
+) -> None:
+    """Push, let the store go in the middle, and look before and after it comes back."""
     paths = many(tmp_path / "sent", 300)
     files = {f"1.2.826.0.1.3680043.10.9.{(n - 1) // 50}.1.{n}": path for n, path in enumerate(paths, start=1)}
     with Sender(bridge.dimse_port, paths) as sender:
         wait_until(lambda: len(sender.acknowledged) > 20, what="the push having begun")
-        os.kill(_server_pid(store), signal.SIGSTOP)
-        time.sleep(AWAY_S)
+        goes()
+        away_until = time.monotonic() + AWAY_S
         sender.wait(300)
         assert set(sender.statuses) == {STATUS_SUCCESS}
         check_found(bridge, 300)
-        os.kill(_server_pid(store), signal.SIGCONT)
+        time.sleep(max(0.0, away_until - time.monotonic()))
+        comes_back()
     wait_until(lambda: landed(bridge) == 0, timeout_s=120, what="landing being empty")
     check_everything(bridge, sender, files)
     assert objects_in(store, bucket) >= 300
@@ -72,20 +82,41 @@ def landed(bridge: RunningBridge) -> int:
     return sum(int(line.split(":")[1].split()[0]) for line in lines)
 
 
-def _server_pid(store: S3Server) -> int:
-    return store.process.pid
-
-
 def test_a_hung_store_fails_no_sender_and_everything_is_delivered_after(tmp_path: Path, store: S3Server) -> None:
     bucket = store.new_bucket_name()
     section = on_s3(store, bucket=bucket, put_deadline_s=2.0, s3_read_timeout_s=5.0)
     with running_bridge(tmp_path, storage=section) as bridge:
-        push_while_away(bridge, store, tmp_path, bucket)
+        push_while_away(
+            bridge,
+            store,
+            tmp_path,
+            bucket,
+            goes=lambda: os.kill(store.process.pid, signal.SIGSTOP),
+            comes_back=lambda: os.kill(store.process.pid, signal.SIGCONT),
+        )
+
+
+def test_a_killed_store_fails_no_sender_and_everything_is_delivered_after(tmp_path: Path, store: S3Server) -> None:
+    bucket = store.new_bucket_name()
+    again: list[ServerProcess] = []
+    with running_bridge(tmp_path, storage=on_s3(store, bucket=bucket, put_deadline_s=2.0)) as bridge:
+        try:
+            push_while_away(
+                bridge,
+                store,
+                tmp_path,
+                bucket,
+                goes=store.process.kill,
+                comes_back=lambda: again.append(store.process.again()),
+            )
+        finally:
+            for process in again:
+                process.stop()
 
 
 def test_a_bridge_started_without_its_store_lands_and_delivers_later(tmp_path: Path, store: S3Server) -> None:
     bucket = store.new_bucket_name()
-    os.kill(_server_pid(store), signal.SIGSTOP)
+    os.kill(store.process.pid, signal.SIGSTOP)
     section = on_s3(store, bucket=bucket, put_deadline_s=1.0, s3_read_timeout_s=2.0)
     try:
         with running_bridge(tmp_path, storage=section) as bridge:
@@ -94,21 +125,21 @@ def test_a_bridge_started_without_its_store_lands_and_delivers_later(tmp_path: P
                 sender.wait(120)
             assert set(sender.statuses) == {STATUS_SUCCESS}
             check_found(bridge, 10)
-            os.kill(_server_pid(store), signal.SIGCONT)
+            os.kill(store.process.pid, signal.SIGCONT)
             wait_until(lambda: landed(bridge) == 0, timeout_s=60, what="landing being empty")
             assert objects_in(store, bucket) == 10
     finally:
-        os.kill(_server_pid(store), signal.SIGCONT)
+        os.kill(store.process.pid, signal.SIGCONT)
 
 
 def test_landing_past_its_quota_refuses_with_a700(tmp_path: Path, store: S3Server) -> None:
     section = on_s3(store, put_deadline_s=1.0, s3_read_timeout_s=2.0, landing_quota_bytes=40_000)
     with running_bridge(tmp_path, storage=section) as bridge:
-        os.kill(_server_pid(store), signal.SIGSTOP)
+        os.kill(store.process.pid, signal.SIGSTOP)
         try:
             paths = many(tmp_path / "sent", 30)
             with Sender(bridge.dimse_port, paths, associations=1) as sender:
                 wait_until(lambda: 0xA700 in sender.statuses, timeout_s=60, what="a refusal with 0xA700")
             assert 0 < len(sender.acknowledged) < 30
         finally:
-            os.kill(_server_pid(store), signal.SIGCONT)
+            os.kill(store.process.pid, signal.SIGCONT)
