@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import gc
+import socket
 import threading
+import warnings
 from pathlib import Path
 
 import pydicom
@@ -24,6 +27,7 @@ class Sender:
         self._stop = threading.Event()
         self.acknowledged: dict[str, Path] = {}  # SOP Instance UID -> file
         self.statuses: list[int] = []
+        self._sockets: list[socket.socket] = []
         self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(associations)]
 
     def __enter__(self) -> Sender:
@@ -32,9 +36,15 @@ class Sender:
         return self
 
     def __exit__(self, *_: object) -> None:
+        """Ends; connections that the peer's death reset are collected here (pynetdicom never closes their sockets)."""
         self._stop.set()
         for thread in self._threads:
             thread.join(60)
+        for connection in self._sockets:
+            connection.close()
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "unclosed", ResourceWarning)
+            gc.collect()
 
     @property
     def done(self) -> bool:
@@ -87,6 +97,9 @@ class Sender:
         entity.connection_timeout = entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = 30
         entity.add_requested_context(instance.SOPClassUID, [instance.file_meta.TransferSyntaxUID])
         association = entity.associate("127.0.0.1", self._port)
+        transport = association.dul.socket
+        if transport is not None and transport.socket is not None:
+            self._sockets.append(transport.socket)
         return association if association.is_established else None
 
     @staticmethod

@@ -17,7 +17,11 @@ from tests.system.objects import data_set_bytes, many
 from tests.system.running import RunningBridge, on_s3, running_bridge
 from tests.system.sender import Sender
 
-pytestmark = [pytest.mark.server, pytest.mark.timeout(1200)]
+pytestmark = [
+    pytest.mark.server,
+    pytest.mark.timeout(1200),
+    pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),  # pynetdicom's, of senders whose peer was killed
+]
 GATE_SEEDS = (1, 2, 3)
 SOAK_SEEDS = tuple(range(100, 120))
 
