@@ -59,7 +59,7 @@ class Server:
             return sum(not association.is_idle for association in self._associations)
 
     def stop(self) -> None:
-        """Ask `run` to drain and return; safe in a signal handler, and again after the end (Ctrl-C reaches us twice)."""
+        """Ask `run` to drain and return; safe in a signal handler, and again after the end: Ctrl-C may come twice."""
         if not self._is_stopping:
             self._is_stopping = True
             os.write(self._wake_write, b"\0")

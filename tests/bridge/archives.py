@@ -91,7 +91,7 @@ def part10(number: int = 1, **attributes: object) -> bytes:
     """The same as a file."""
     header = build_header(
         sop_class_uid=CTImageStorage,
-        sop_instance_uid=f"{SERIES}.{number}",
+        sop_instance_uid=f"{attributes.get('series', SERIES)}.{number}",
         transfer_syntax_uid=ExplicitVRLittleEndian,
     )
     return header + data_set(number, **attributes)

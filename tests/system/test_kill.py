@@ -20,7 +20,6 @@ from tests.system.sender import Sender
 pytestmark = [
     pytest.mark.server,
     pytest.mark.timeout(1200),
-    pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),  # pynetdicom's, of senders whose peer was killed
 ]
 GATE_SEEDS = (1, 2, 3)
 SOAK_SEEDS = tuple(range(100, 120))
