@@ -9,7 +9,7 @@ from pathlib import Path
 
 import uvicorn
 
-from bridge import logs
+from bridge import logs, steady
 from bridge.archive import open_archive
 from bridge.config import Settings, load
 from dicomweb.app import create_app
@@ -31,7 +31,9 @@ def main() -> int:
     door = open_door(archive, settings)
     try:
         with _listening(settings, arguments.fd) as listening:
-            uvicorn.Server(uvicorn_config(create_app(door), settings)).run(sockets=[listening])
+            server = uvicorn.Server(uvicorn_config(create_app(door), settings))
+            steady.settle()
+            server.run(sockets=[listening])
     finally:
         door.close()
         archive.close()

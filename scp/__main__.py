@@ -9,7 +9,7 @@ import socket
 import sys
 from pathlib import Path
 
-from bridge import logs
+from bridge import logs, steady
 from bridge.archive import open_archive
 from bridge.config import load
 from bridge.errors import ConfigError
@@ -46,6 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: server.stop())
     _LOG.info("DIMSE door open on %s:%d", *server.address)
+    steady.settle()
     server.run()
     archive.close()
     return 0

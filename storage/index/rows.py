@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import orjson
 from sqlalchemy import Select, and_, null, select
 
 from storage.errors import InvalidKey
@@ -57,8 +58,8 @@ def record_select(*, with_metadata: bool) -> Select[Any]:
 def record(row: tuple[Any, ...]) -> InstanceRecord:
     """A row of `record_select`."""
     get = row.__getitem__
-    attributes: dict[str, str] = json.loads(get(_AT["study_attributes"]))
-    attributes.update(json.loads(get(_AT["series_attributes"])))
+    attributes: dict[str, str] = orjson.loads(get(_AT["study_attributes"]))
+    attributes.update(orjson.loads(get(_AT["series_attributes"])))
     for keyword, position in _INSTANCE_ATTRIBUTES:
         if row[position] is not None:
             attributes[keyword] = row[position]

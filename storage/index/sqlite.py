@@ -7,7 +7,6 @@ lock, so a writer that has just finished cannot take it again before one that wa
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import sqlite3
 import threading
@@ -16,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import orjson
 from sqlalchemy.dialects import sqlite
 
 from storage.errors import StorageUnavailable
@@ -28,10 +28,10 @@ PRAGMAS = (
     "PRAGMA cache_size=-8192",  # KiB a connection
     "PRAGMA wal_autocheckpoint=2000",  # pages
 )
-PAGE_BYTES = 8192  # two or three instances' metadata to a page
+PAGE_BYTES = 4096  # a commit writes each page it touches to the log whole: 55 KB, where 8192 wrote 100 KB
 PROGRESS_STEPS = 20_000  # between looks at the clock
 IDLE_CONNECTIONS = 64
-POLL_S = (0.0002, 0.002)  # first and longest pause while waiting for another process
+POLL_S = (0.00005, 0.0005)  # first and longest pause while waiting for another process
 
 
 class SqliteSession(Session):
@@ -50,7 +50,7 @@ class SqliteSession(Session):
 
     def listing(self, values: Sequence[str] | Sequence[int]) -> str:
         """A JSON array."""
-        return json.dumps(values)
+        return orjson.dumps(values).decode()
 
     def wildcard(self, pattern: str) -> str:
         """GLOB: case-sensitive, `?` is one character; it knows one special character more than DICOM."""

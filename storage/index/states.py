@@ -7,11 +7,11 @@ knows its own variants; so when the winner goes, the next one's attributes are a
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
 from sqlalchemy import and_, bindparam, delete, insert, select, update
 
 from storage.attributes import at_level
@@ -76,7 +76,7 @@ class State:
         unused = [one for one, _ in known if one not in used]
         if number != self.variant:
             self.packed = next(text for one, text in known if one == number)
-            self.attributes, self.variant, self.derived = json.loads(self.packed), number, True
+            self.attributes, self.variant, self.derived = orjson.loads(self.packed), number, True
         owner = {"at_level": self.level.value, "at_owner": self.row}
         session.many(_DROP_VARIANT, [{**owner, "at_number": one} for one in unused])
 
@@ -275,7 +275,7 @@ def _write_variants(session: Session, state: State) -> None:
 
 def _shared(row: dict[str, Any], packed: str) -> dict[str, Any]:
     return {
-        "attributes": json.loads(packed),
+        "attributes": orjson.loads(packed),
         "packed": packed,
         "winner": (row["winner_received_at"], row["winner_sop_instance_uid"]),
         **{

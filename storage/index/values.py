@@ -6,6 +6,8 @@ import json
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 
+import orjson
+
 from storage.attributes import BY_KEYWORD, COMPUTED, IndexedAttribute, at_level
 from storage.index.schema import IDENTITY, NO_NUMBER, key_column
 from storage.query import NUMBER_VRS, person_name_forms, significant, sort_key
@@ -59,7 +61,7 @@ def canonical(attributes: Mapping[str, str], level: Level) -> dict[str, str]:
 
 def packed(attributes: Mapping[str, str]) -> str:
     """Attributes as text that is equal exactly when they are."""
-    return json.dumps(attributes, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return orjson.dumps(attributes, option=orjson.OPT_SORT_KEYS).decode()
 
 
 def columns(attributes: Mapping[str, str], level: Level) -> dict[str, Value]:
