@@ -13,7 +13,7 @@ from bridge.archive import index_url, s3_settings
 from bridge.config import Settings
 from bridge.errors import ConfigError
 from bridge.supervisor import check_packages
-from storage.errors import SchemaMismatch, StorageError
+from storage.errors import StorageError
 from storage.index import open_index
 from storage.objects.s3 import S3Store
 
@@ -89,9 +89,6 @@ def _store(settings: Settings) -> Iterator[Finding]:
 def _index(settings: Settings) -> Iterator[Finding]:
     try:
         index = open_index(index_url(settings), password=settings.index.password)
-    except SchemaMismatch as error:
-        yield Finding("index", "wrong", f"{error}; run `dicom-bridge migrate`")
-        return
     except StorageError as error:
         yield Finding("index", "wrong", str(error))
         return
