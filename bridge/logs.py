@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 
+from bridge import audit
 from bridge.config import Settings
 
 _FORMAT = "%(asctime)s %(levelname)-7s %(name)s[%(process)d] %(message)s"
@@ -23,15 +24,7 @@ def set_up(settings: Settings) -> None:
 
 
 def _set_up_audit(settings: Settings) -> None:
-    audit = logging.getLogger("audit")
-    audit.setLevel(logging.INFO if settings.audit_file else logging.CRITICAL)
-    audit.propagate = settings.audit_file == "-"
-    audit.handlers[:] = []
+    trail = logging.getLogger("audit")
+    trail.setLevel(logging.INFO if settings.audit_file else logging.CRITICAL)
     if settings.audit_file not in ("", "-"):
-        path = settings.storage.directory / settings.audit_file
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lines = logging.FileHandler(
-            path, encoding="utf-8"
-        )  # append mode: one write a line, from any number of processes
-        lines.setFormatter(logging.Formatter("%(message)s"))
-        audit.addHandler(lines)
+        audit.to_file(settings.storage.directory / settings.audit_file)
