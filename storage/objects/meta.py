@@ -22,16 +22,17 @@ USER_PREFIX = "X-Amz-Meta-"
 
 _TAG_NAME = re.compile(rf"[A-Za-z0-9 _.:/=+@-]{{1,{TAG_NAME_LENGTH}}}")
 _TAG_VALUE = re.compile(rf"[A-Za-z0-9 _.:/=+@-]{{0,{TAG_VALUE_LENGTH}}}")
-_USER_NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")  # lower case: header names lose their case on the way
-_USER_VALUE = re.compile(r"(?:[!-~](?:[ -~]*[!-~])?)?")  # header values lose outer spaces on the way
+# All names and values at once, a line each: one match an object instead of one a value. Names are lower case, because
+# header names lose their case on the way; values have no outer spaces, because they lose those.
+_USER = re.compile(r"(?:[a-z0-9]+(?:-[a-z0-9]+)*\n(?:[!-~](?:[ -~]*[!-~])?)?\n)*")
 
 
 def check_meta(meta: ObjectMeta, now: datetime) -> ObjectMeta:
     """Return `meta` if every store takes it, else raise InvalidMeta."""
     check_tags(meta.tags)
-    for name, value in meta.user.items():
-        if not _USER_NAME.fullmatch(name) or not _USER_VALUE.fullmatch(value):
-            raise InvalidMeta("user metadata is lower-case names and printable ASCII without outer spaces")
+    lines = "".join(f"{name}\n{value}\n" for name, value in meta.user.items())
+    if lines.count("\n") != 2 * len(meta.user) or not _USER.fullmatch(lines):
+        raise InvalidMeta("user metadata is lower-case names and printable ASCII without outer spaces")
     if sum(len(USER_PREFIX) + len(name) + len(value) for name, value in meta.user.items()) > USER_BYTES:
         raise InvalidMeta(f"user metadata is larger than {USER_BYTES} bytes")
     if meta.retain_until is not None:
