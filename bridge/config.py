@@ -155,7 +155,7 @@ class Worker:
 
     interval_s: float = 2.0
     relocate_batch: int = 100
-    series_quiet_s: float = 60.0
+    series_quiet_s: float = 600.0
     reclaim_interval_s: float = 60.0
     reclaim_delay_s: float = 300.0  # readers that began before a move may finish
     orphan_sweep_interval_s: float = 3600.0
