@@ -43,6 +43,7 @@ from storage.objects.s3.wire import (
 )
 
 RANGE_BYTES = 4 << 20  # of one GET
+DIRECTORY_RACES = 4  # tries of a put that versitygw refuses because a directory is just going
 _USER = "x-amz-meta-"
 _LOCK_MODE, _LOCK_UNTIL, _LOCK_HOLD = (
     "x-amz-object-lock-mode",
@@ -193,18 +194,7 @@ class S3Store:
             if payload.size_bytes > self.settings.part_bytes:
                 response = multipart.upload(self.wire, self._threads, key, payload, headers, self.settings.part_bytes)
             else:
-                response = self.wire.request(
-                    "PUT",
-                    key,
-                    headers={
-                        **headers,
-                        "If-None-Match": "*",
-                        "x-amz-checksum-sha256": base64.b64encode(bytes.fromhex(payload.sha256)).decode(),
-                    },
-                    body=body,
-                    size_bytes=payload.size_bytes,
-                    sha256=payload.sha256,
-                )
+                response = self._put_whole(key, payload, headers, body)
         except ObjectExists:
             if attempts < 2:
                 raise
@@ -215,6 +205,26 @@ class S3Store:
             return info
         version_id = version_of(response.headers.get("x-amz-version-id"))
         return ObjectInfo(key, payload.size_bytes, server_time(response) or self.now(), version_id)
+
+    def _put_whole(
+        self, key: str, payload: Payload, headers: Mapping[str, str], body: Callable[[], Iterator[bytes | memoryview]]
+    ) -> urllib3.BaseHTTPResponse:
+        """One PUT. A gateway over a folder may refuse while another call removes the empty directory: then again."""
+        checksum = base64.b64encode(bytes.fromhex(payload.sha256)).decode()
+        for left in reversed(range(DIRECTORY_RACES)):
+            try:
+                return self.wire.request(
+                    "PUT",
+                    key,
+                    headers={**headers, "If-None-Match": "*", "x-amz-checksum-sha256": checksum},
+                    body=body,
+                    size_bytes=payload.size_bytes,
+                    sha256=payload.sha256,
+                )
+            except Refused as error:
+                if error.code != "ExistingObjectIsDirectory" or not left:
+                    raise
+        raise AssertionError("the last round returns or raises")
 
     def _headers(self, key: str, meta: ObjectMeta) -> dict[str, str]:
         headers = {"Content-Type": "application/dicom" if key.endswith(".dcm") else "application/octet-stream"}
