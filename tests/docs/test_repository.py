@@ -10,11 +10,11 @@ import pytest
 
 from tests.conftest import REPOSITORY
 
-MACHINE = re.compile(
-    r"(?<![.\w])/(?:work|farm|root|home/\w+)/"  # somebody's folders
-    r"|--index-url|--extra-index|--registry[= ]|GOPROXY="
-    r"|pypi\.org|pythonhosted\.org|registry\.npmjs|proxy\.golang"
-)
+# In pieces, so that this file passes its own check.
+SOMEBODYS_FOLDERS = r"(?<![.\w])/(?:work|farm|root|home/\w+)/"
+OPTIONS = "|".join(("--index-" + "url", "--extra-" + "index", "--registry" + "[= ]", "GOPROXY" + "="))
+HOSTS = "|".join((r"pypi" + r"\.org", r"pythonhosted" + r"\.org", "registry" + r"\.npmjs", "proxy" + r"\.golang"))
+MACHINE = re.compile(f"{SOMEBODYS_FOLDERS}|{OPTIONS}|{HOSTS}")
 LINK = re.compile(r"\]\((?!https?:|mailto:|#)([^)#\s]+)")
 
 
@@ -28,14 +28,13 @@ def tracked(pattern: str = "") -> list[Path]:
 def test_no_tracked_file_names_a_machine_or_a_registry() -> None:
     found = []
     for path in tracked():
-        if path != Path(__file__).resolve():
-            lines = path.read_bytes().decode("utf-8", "replace").splitlines()
-            found += [f"{path.relative_to(REPOSITORY)}:{n}" for n, line in enumerate(lines, 1) if MACHINE.search(line)]
+        lines = path.read_bytes().decode("utf-8", "replace").splitlines()
+        found += [f"{path.relative_to(REPOSITORY)}:{n}" for n, line in enumerate(lines, 1) if MACHINE.search(line)]
     assert found == []
 
 
 @pytest.mark.parametrize(
-    "line", ["cd /work/main", "pip --index-url x", "open('/home/ann/x')", "https://pypi.org/simple"]
+    "line", ["cd /" + "work/main", "pip --index-" + "url x", "open('/" + "home/ann/x')", "https://pypi" + ".org/simple"]
 )
 def test_the_check_for_machines_can_fail(line: str) -> None:
     assert MACHINE.search(line)
