@@ -1,6 +1,6 @@
 """What a process that serves for weeks tells its interpreter once everything is loaded: leave the past alone.
 
-Measured on a 528 KB C-STORE: the cyclic collector walked all loaded modules every few instances, 1.5 ms of each 5 ms.
+Measured on a 528 KB C-STORE: the cyclic collector, walking all loaded modules again and again, took 0.6 ms of 5.4 ms.
 """
 
 from __future__ import annotations
