@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -166,24 +166,23 @@ def processes(directory: Path, count: int, **dimse: object) -> Iterator[tuple[li
 
 
 def test_a_killed_process_gives_its_slots_back_and_the_other_goes_on(tmp_path: Path) -> None:
-    with processes(tmp_path, 2, associations=2) as (started, address), Peer(address) as one, Peer(address) as two:
-        for peer in (one, two):
+    with processes(tmp_path, 2, associations=2) as (started, address), ExitStack() as peers:
+        for asleep in reversed(started):  # one association to each process, the first to the first
+            asleep.send_signal(signal.SIGSTOP)
+            peer = peers.enter_context(Peer(address))
             peer.associate(ECHO_CONTEXT)
             assert peer.echo() == 0x0000
+            asleep.send_signal(signal.SIGCONT)
         expect_congestion(address)
         started[0].kill()
         started[0].wait()
-        survivors = []
 
         def accepted() -> bool:
-            peer = Peer(address)
-            survivors.append(peer)
+            peer = peers.enter_context(Peer(address))
             peer.send(associate(ECHO_CONTEXT))
             return peer.read()[0] == ASSOCIATE_AC
 
         wait_for(accepted, "a slot of the dead process is free")
-        for peer in survivors:
-            peer.socket.close()
 
 
 def test_two_processes_take_real_images_and_end_on_sigterm(tmp_path: Path, dcmtk: Dcmtk, shared_data: Path) -> None:
