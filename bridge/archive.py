@@ -51,6 +51,12 @@ class Archive:
         name = landing_name(self.settings.node)
         return name if name in self.stores else None
 
+    @property
+    def locks_objects(self) -> bool:
+        """Whether new objects of the hot store carry a retention lock."""
+        storage = self.settings.storage
+        return storage.hot == "s3" and storage.s3_object_lock and storage.s3_lock_mode != "none"
+
     def store(self, location: Location) -> ObjectStore:
         """The store that has these bytes. Raises NotOnline for another node's landing."""
         try:

@@ -6,7 +6,6 @@ rows; the bundle made in vain is an orphan and is swept.
 
 from __future__ import annotations
 
-import hashlib
 import zlib
 from datetime import timedelta
 
@@ -43,8 +42,7 @@ def bundle_quiet_series(archive: Archive) -> int:
 def _bundle(archive: Archive, ref: ResourceRef, revision: int) -> bool:
     rows = _rows(archive, ref)
     body = bundle.build(rows)
-    digest = hashlib.sha256(body).hexdigest()
-    payload = Payload(header=b"", body=body, path=None, size_bytes=len(body), sha256=digest, data_set_sha256=digest)
+    payload = Payload.of(body)
     key = f"{PREFIX}/{ref.site}/{ref.study_instance_uid}/{ref.series_instance_uid}.{ingest_id(archive.now())}.bundle"
     info = archive.stores[HOT].put(key, payload, meta=ObjectMeta())
     location = Location(HOT, key, info.version_id)

@@ -6,7 +6,6 @@ them in order, so that it neither resurrects nor forgets.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -61,8 +60,7 @@ def write(archive: Archive, decision: Decision) -> None:
     Raises StorageUnavailable or StorageFull.
     """
     body = orjson.dumps(_to_json(decision))
-    digest = hashlib.sha256(body).hexdigest()
-    payload = Payload(header=b"", body=body, path=None, size_bytes=len(body), sha256=digest, data_set_sha256=digest)
+    payload = Payload.of(body)
     key = f"{PREFIX}/{decision.ref.site}/{ingest_id(decision.at)}.json"
     try:
         archive.stores[HOT].put(key, payload, meta=ObjectMeta())

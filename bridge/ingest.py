@@ -197,8 +197,7 @@ def _is_known(archive: Archive, record: InstanceRecord) -> bool:
 
 def _put(archive: Archive, payload: Payload, record: InstanceRecord, origin: Origin) -> Location:
     """Make the bytes durable: in the object store, or in landing when it is away or when settings say so."""
-    storage = archive.settings.storage
-    lock = storage.hot == "s3" and storage.s3_object_lock and storage.s3_lock_mode != "none"
+    lock = archive.locks_objects
     now = archive.now()
     key = record.location.key
     if archive.settings.ingest.acknowledge == "object-store" or archive.landing is None:

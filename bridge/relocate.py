@@ -56,9 +56,7 @@ def relocate(archive: Archive, record: InstanceRecord, target: str, origin: Orig
     with _copy(archive, archive.store(record.location), record.location) as payload:
         if payload.sha256 != record.sha256:
             raise StorageError(f"the bytes in {record.location.store} do not have the hash they were stored with")
-        storage = archive.settings.storage
-        lock = storage.hot == "s3" and storage.s3_object_lock and storage.s3_lock_mode != "none"
-        meta = instance_meta(record, origin=origin, lock=lock, now=put_at)
+        meta = instance_meta(record, origin=origin, lock=archive.locks_objects, now=put_at)
         key = instance_key(
             record.ref, ingest_id(put_at)
         )  # a copy gets a key of its own: an abandoned put may own the old one

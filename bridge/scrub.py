@@ -47,7 +47,7 @@ def verify(archive: Archive) -> Verified:
     """Read the object of every instance this node can reach and compare its hash."""
     result = Verified()
     for store in archive.stores:
-        for record in _instances_at(archive, store):
+        for record in archive.index.at_store(store, limit=1 << 40):
             result.instances += 1
             problem = _damage(archive, record)
             if problem:
@@ -191,10 +191,6 @@ def _damage(archive: Archive, record: InstanceRecord) -> str:
     except (BridgeError, StorageError) as error:
         spool.discard()
         return str(error)
-
-
-def _instances_at(archive: Archive, store: str) -> Iterator[InstanceRecord]:
-    yield from archive.index.at_store(store, limit=1 << 40)
 
 
 def _tie(happening: _Kept | decisions.Decision) -> str:

@@ -35,6 +35,12 @@ class Payload:
     sha256: str  # of header + data set, hex
     data_set_sha256: str  # of the data set alone, hex
 
+    @classmethod
+    def of(cls, body: bytes) -> Payload:
+        """A small object without a header: a decision, a bundle."""
+        digest = hashlib.sha256(body).hexdigest()
+        return cls(header=b"", body=body, path=None, size_bytes=len(body), sha256=digest, data_set_sha256=digest)
+
     @property
     def data_set_offset(self) -> int:
         """Where the data set starts in the object."""
