@@ -14,24 +14,25 @@ from starlette.types import ASGIApp
 from dicomweb import ops, problem, qido, wado
 from dicomweb.deps import Door, service_root
 from dicomweb.edge import Edge
-from dicomweb.endpoint import Endpoint, Work
+from dicomweb.endpoint import SCOPES, Answer, Endpoint, Work
 from dicomweb.shapes import Shapes
 
 _STUDY = "/studies/{study}"
 _SERIES = _STUDY + "/series/{series}"
 _INSTANCE = _SERIES + "/instances/{instance}"
 
-# PS3.18 Tables 10.4.1-1, 10.6.1-1: (route below the service root, work, action in the audit trail); the hottest first.
-ROUTES: tuple[tuple[str, Work, str], ...] = (
-    (_INSTANCE + "/frames/{frames}", wado.frames, "retrieve"),
-    (_INSTANCE, wado.instances, "retrieve"),
-    (_SERIES + "/metadata", wado.metadata, "retrieve metadata"),
-    *((route, qido.searcher(route), "search") for route in qido.RESOURCES),
-    (_INSTANCE + "/metadata", wado.metadata, "retrieve metadata"),
-    (_STUDY + "/metadata", wado.metadata, "retrieve metadata"),
-    (_STUDY, wado.instances, "retrieve"),
-    (_SERIES, wado.instances, "retrieve"),
-    (_INSTANCE + "/bulkdata/{path:path}", wado.bulk, "retrieve"),
+# PS3.18 Tables 10.4.1-1, 10.6.1-1: (route below the service root, method, work, action in the audit trail).
+# GET is HEAD too. What a caller must be allowed goes by the method, see endpoint.SCOPES.
+ROUTES: tuple[tuple[str, str, Work, str], ...] = (
+    (_INSTANCE + "/frames/{frames}", "GET", wado.frames, "retrieve"),
+    (_INSTANCE, "GET", wado.instances, "retrieve"),
+    (_SERIES + "/metadata", "GET", wado.metadata, "retrieve metadata"),
+    *((route, "GET", qido.searcher(route), "search") for route in qido.RESOURCES),
+    (_INSTANCE + "/metadata", "GET", wado.metadata, "retrieve metadata"),
+    (_STUDY + "/metadata", "GET", wado.metadata, "retrieve metadata"),
+    (_STUDY, "GET", wado.instances, "retrieve"),
+    (_SERIES, "GET", wado.instances, "retrieve"),
+    (_INSTANCE + "/bulkdata/{path:path}", "GET", wado.bulk, "retrieve"),
 )
 # Beside the service root: (route, work, scope a caller needs or "", whether it is answered without a pool thread).
 OPERATIONS: tuple[tuple[str, Work, str, bool], ...] = (
@@ -40,12 +41,11 @@ OPERATIONS: tuple[tuple[str, Work, str, bool], ...] = (
     ("/metrics", ops.exposition, "read", False),
     ("/", ops.front_page, "", True),
 )
-_METHODS = ["GET", "HEAD", "OPTIONS"]
 
 
 def create_app(door: Door) -> ASGIApp:
     """The ASGI application on an open door; it does not close the door."""
-    resources = [(path, Endpoint(door, path, work, action=action)) for path, work, action in ROUTES]
+    resources = [(route, Endpoint(door, route, answers)) for route, answers in _by_route().items()]
     app = FastAPI(
         title="DICOMweb bridge",
         routes=_routes(door, resources),
@@ -56,18 +56,27 @@ def create_app(door: Door) -> ASGIApp:
     return Edge(app, Shapes(service_root(door.settings), resources), door.settings)
 
 
+def _by_route() -> dict[str, dict[str, Answer]]:
+    """Route -> method -> how it is answered."""
+    found: dict[str, dict[str, Answer]] = {}
+    for route, method, work, action in ROUTES:
+        found.setdefault(route, {})[method] = Answer(work=work, action=action, scope=SCOPES[method])
+    return found
+
+
 def _routes(door: Door, resources: Iterable[tuple[str, Endpoint]]) -> list[BaseRoute]:
+    """The framework's routes; an endpoint knows its methods itself."""
     root = service_root(door.settings)
-    dicomweb = [Route(root + path, endpoint, methods=_METHODS) for path, endpoint in resources]
+    dicomweb = [Route(root + path, endpoint) for path, endpoint in resources]
     operations = [
-        Route(path, Endpoint(door, path, work, scope=scope, inline=inline), methods=_METHODS)
+        Route(path, Endpoint(door, path, {"GET": Answer(work=work, scope=scope, inline=inline)}))
         for path, work, scope, inline in OPERATIONS
     ]
     return [*dicomweb, *operations]
 
 
 async def _framework_problem(_request: Request, error: Exception) -> Response:
-    """404 and 405 of the router in our own words."""
+    """404 of the router in our own words."""
     assert isinstance(error, HTTPException)
     detail = "there is no such resource; see docs/dicomweb.md for all of them" if error.status_code == 404 else ""
     return Response(

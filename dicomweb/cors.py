@@ -9,8 +9,7 @@ EXPOSED = (
     b"retry-after, warning, www-authenticate"
 )
 _MAX_AGE_S = 86400
-_METHODS = b"GET, HEAD, POST, PUT, DELETE, OPTIONS"
-_DEFAULT_HEADERS = "accept, accept-charset, authorization, content-type, if-none-match, range"
+_DEFAULT_HEADERS = "accept, accept-charset, authorization, content-encoding, content-type, if-none-match, range"
 
 Header = tuple[bytes, bytes]
 
@@ -34,13 +33,13 @@ class Cors:
             (b"vary", b"Origin"),
         ]
 
-    def preflight(self, headers: Mapping[str, str]) -> list[Header] | None:
-        """The answer to a preflight request; None when this OPTIONS request is none."""
+    def preflight(self, headers: Mapping[str, str], methods: bytes) -> list[Header] | None:
+        """The answer to a preflight request for a resource with `methods`; None when this OPTIONS request is none."""
         if "origin" not in headers or "access-control-request-method" not in headers:
             return None
         asked = headers.get("access-control-request-headers") or _DEFAULT_HEADERS
         return [
-            (b"access-control-allow-methods", _METHODS),
+            (b"access-control-allow-methods", methods),
             (b"access-control-allow-headers", asked.encode("latin-1", "ignore")),
             (b"access-control-max-age", b"%d" % _MAX_AGE_S),
         ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -31,9 +32,11 @@ class Door:
     bodies: BodyCache
     proxies: Proxies
     pool: ThreadPoolExecutor
+    uploads: ThreadPoolExecutor  # for requests with a body: they wait for their senders
 
     def close(self) -> None:
         """Let running calls end, stop the codec workers. The archive stays open: its opener closes it."""
+        self.uploads.shutdown(wait=True, cancel_futures=True)
         self.pool.shutdown(wait=True, cancel_futures=True)
         self.retrieve.close()
 
@@ -50,6 +53,7 @@ def open_door(archive: Archive, settings: Settings) -> Door:
         bodies=BodyCache(http.metadata_cache_bytes),
         proxies=Proxies(http.trusted_proxies, http.public_url, service_root(settings)),
         pool=ThreadPoolExecutor(http.threads, thread_name_prefix="dicomweb"),
+        uploads=ThreadPoolExecutor(http.uploads, thread_name_prefix="upload"),
     )
 
 
@@ -61,7 +65,10 @@ def service_root(settings: Settings) -> str:
 
 @dataclass(slots=True, kw_only=True)
 class Call:
-    """One request, read once. Header names are in lower case, repeated ones joined by a comma."""
+    """One request, read once. Header names are in lower case, repeated ones joined by a comma.
+
+    `body` gives the request's body in chunks, once; it is empty for methods that have none.
+    """
 
     door: Door
     method: str
@@ -73,6 +80,7 @@ class Call:
     server: tuple[str, int | None] | None
     principal: Principal = field(init=False)
     pairs: list[tuple[str, str]] | None = None
+    body: Iterator[bytes] = field(default_factory=lambda: iter(()))
 
     def authenticate(self) -> None:
         """Find the principal. Raises Unauthenticated."""

@@ -14,12 +14,12 @@ from bridge import metrics
 from bridge.config import Settings
 from dicomweb import problem
 from dicomweb.cors import Cors, Header
-from dicomweb.endpoint import ROUTE_KEY, SENT_KEY, Endpoint
+from dicomweb.endpoint import ROUTE_KEY, SCOPES, SENT_KEY, Endpoint
 from dicomweb.shapes import Shapes
 
 _LOG = logging.getLogger(__name__)
 _ACCESS = logging.getLogger("dicomweb.access")
-_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+_ANY_METHOD = ", ".join((*SCOPES, "HEAD", "OPTIONS")).encode()
 _SERVER_HEADER = (b"server", b"dicom-bridge")
 
 
@@ -27,7 +27,7 @@ class Edge:
     """The outermost ASGI application."""
 
     def __init__(self, app: ASGIApp, resources: Shapes[Endpoint], settings: Settings) -> None:
-        """`resources` are answered at once; all other paths and methods are the application's."""
+        """`resources` are answered at once; all other paths are the application's."""
         self._app = app
         self._resources = resources
         self._cors = Cors(settings.http.cors_origins)
@@ -38,6 +38,8 @@ class Edge:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        if len(scope["path"]) > 1 and scope["path"].endswith("/"):
+            scope["path"] = scope["path"].rstrip("/") or "/"
         answer = _Answer(send, self._common_headers(scope))
         try:
             if len(scope.get("raw_path") or scope["path"]) + len(scope["query_string"]) > self._target_bytes:
@@ -45,8 +47,6 @@ class Edge:
             elif scope["method"] == "OPTIONS" and (headers := self._preflight(scope)) is not None:
                 await answer.empty(204, headers)
             else:
-                if len(scope["path"]) > 1 and scope["path"].endswith("/"):
-                    scope["path"] = scope["path"].rstrip("/") or "/"
                 await self._dispatch(scope, receive, answer.send)
         except Exception:
             # the door is the one place that catches all (DESIGN §13 rule 7)
@@ -59,7 +59,7 @@ class Edge:
             answer.count(scope)
 
     async def _dispatch(self, scope: Scope, receive: Receive, send: Send) -> None:
-        found = self._resources.find(scope["path"]) if scope["method"] in _SAFE_METHODS else None
+        found = self._resources.find(scope["path"])
         if found is None:
             await self._app(scope, receive, send)
             return
@@ -72,7 +72,10 @@ class Edge:
         return [_SERVER_HEADER, *cors]
 
     def _preflight(self, scope: Scope) -> list[Header] | None:
-        return self._cors.preflight({key.decode("latin-1"): text.decode("latin-1") for key, text in scope["headers"]})
+        """A preflight answer with the methods of the resource; with all where only the router knows it."""
+        found = self._resources.find(scope["path"])
+        headers = {key.decode("latin-1"): text.decode("latin-1") for key, text in scope["headers"]}
+        return self._cors.preflight(headers, found[0].allow if found else _ANY_METHOD)
 
 
 class _Answer:

@@ -11,6 +11,7 @@ import orjson
 
 from bridge import errors
 from bridge.access import Unauthenticated
+from dicomweb.request_body import TooSlow
 
 CONTENT_TYPE = b"application/problem+json"
 
@@ -21,6 +22,7 @@ STATUS: dict[type[errors.BridgeError], int] = {
     errors.Forbidden: 403,
     errors.NotFound: 404,
     errors.NotAcceptable: 406,
+    TooSlow: 408,
     errors.ClassMismatch: 409,
     errors.Conflict: 409,
     errors.Held: 409,

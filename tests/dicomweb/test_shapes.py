@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from dicomweb.app import ROUTES
 from dicomweb.shapes import Shapes
 
-TEMPLATES = [path for path, *_ in ROUTES]
+TEMPLATES = list(dict.fromkeys(path for path, *_ in ROUTES))
 PLAIN = [template for template in TEMPLATES if ":path" not in template]
 
 
