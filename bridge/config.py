@@ -92,6 +92,7 @@ class Dimse:
     artim_timeout_s: float = 30.0
     idle_timeout_s: float = 300.0
     write_timeout_s: float = 30.0
+    response_timeout_s: float = 60.0  # for a peer to answer what the archive asks it
     object_limit_bytes: int = 8 << 30
     drain_timeout_s: float = 20.0
 
@@ -183,6 +184,8 @@ class Peer:
     name: str
     ae_title: str
     addresses: tuple[str, ...] = ()  # addresses or networks; empty = from anywhere
+    host: str = ""  # where it listens; "" = the first of its addresses
+    port: int = 0  # on which it listens; 0 = nothing can be sent to it
     site: str = "default"
     services: tuple[str, ...] = ("echo", "store")
     associations: int = 0  # 0 = dimse.associations_per_peer

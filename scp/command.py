@@ -6,12 +6,14 @@ Own code, because this runs for every object; a command is a handful of short el
 from __future__ import annotations
 
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 
 _ELEMENT = struct.Struct("<HHI")
 _US = struct.Struct("<H")
 NO_DATA_SET = 0x0101  # PS3.7 Annex E: the one value of Command Data Set Type that means none
+WITH_DATA_SET = 0x0001
 RESPONSE = 0x8000  # set in the Command Field of a response
 LIMIT_BYTES = 1 << 16  # of one command set; the longest real ones stay below 1 KiB
 COMMENT_LENGTH = 64  # of an LO (PS3.7 Table C.1-1)
@@ -25,17 +27,28 @@ class Element(IntEnum):
     COMMAND_FIELD = 0x0100
     MESSAGE_ID = 0x0110
     MESSAGE_ID_RESPONDED_TO = 0x0120
+    MOVE_DESTINATION = 0x0600
+    PRIORITY = 0x0700
     DATA_SET_TYPE = 0x0800
     STATUS = 0x0900
     OFFENDING_ELEMENT = 0x0901
     ERROR_COMMENT = 0x0902
     AFFECTED_SOP_INSTANCE_UID = 0x1000
+    NUMBER_OF_REMAINING_SUB_OPERATIONS = 0x1020
+    NUMBER_OF_COMPLETED_SUB_OPERATIONS = 0x1021
+    NUMBER_OF_FAILED_SUB_OPERATIONS = 0x1022
+    NUMBER_OF_WARNING_SUB_OPERATIONS = 0x1023
+    MOVE_ORIGINATOR_AE_TITLE = 0x1030
+    MOVE_ORIGINATOR_MESSAGE_ID = 0x1031
 
 
 class CommandField(IntEnum):
     """Requests that this door knows by name (PS3.7 Table E.1-1, (0000,0100))."""
 
     C_STORE = 0x0001
+    C_GET = 0x0010
+    C_FIND = 0x0020
+    C_MOVE = 0x0021
     C_ECHO = 0x0030
     C_CANCEL = 0x0FFF
 
@@ -46,11 +59,11 @@ class CommandError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A request: element number -> raw value."""
+    """A request or response: element number -> raw value."""
 
     elements: dict[int, bytes]
     field: int
-    message_id: int
+    message_id: int  # of a request; 0 in a response
 
     @property
     def has_data_set(self) -> bool:
@@ -62,8 +75,13 @@ class Command:
         value = self.elements.get(element, b"")
         return int.from_bytes(value[:2], "little") if len(value) >= 2 else default
 
+    @property
+    def responded_to(self) -> int:
+        """The message that a response or a C-CANCEL is about."""
+        return self.number(Element.MESSAGE_ID_RESPONDED_TO)
+
     def uid(self, element: int) -> str:
-        """A UI value without its padding; empty when it is missing."""
+        """A UI or AE value without its padding; empty when it is missing."""
         return self.elements.get(element, b"").decode("ascii", "replace").strip("\0 ")
 
 
@@ -85,10 +103,12 @@ class Response:
 
     command: Command
     status: Status = field(default=SUCCESS)
+    extra: Mapping[int, int] = field(default_factory=dict)  # further US elements
+    has_data_set: bool = False
 
 
 def decode(data: bytes | bytearray) -> Command:
-    """Read a request's command set. Raises CommandError."""
+    """Read a command set. Raises CommandError."""
     elements: dict[int, bytes] = {}
     position, end = 0, len(data)
     while position + 8 <= end:
@@ -101,8 +121,8 @@ def decode(data: bytes | bytearray) -> Command:
     if position != end:
         raise CommandError("the command set is cut short")
     for required in (Element.COMMAND_FIELD, Element.MESSAGE_ID):
-        # C-CANCEL names the message it cancels instead of having an id of its own (PS3.7 §9.3.2.3)
-        if len(elements.get(required, b"")) != 2 and not (required is Element.MESSAGE_ID and _is_cancel(elements)):
+        # C-CANCEL and responses name a message instead of having an id of their own (PS3.7 §9.3.2.3)
+        if len(elements.get(required, b"")) != 2 and not (required is Element.MESSAGE_ID and _is_about(elements)):
             raise CommandError(f"the command set has no {required.name}")
     return Command(
         elements,
@@ -112,36 +132,47 @@ def decode(data: bytes | bytearray) -> Command:
 
 
 def encode(response: Response) -> bytes:
-    """The command set of a response without data set, group length included."""
+    """The command set of a response, group length included."""
     request, status = response.command, response.status
-    body = [
-        _text(Element.AFFECTED_SOP_CLASS_UID, request.uid(Element.AFFECTED_SOP_CLASS_UID), b"\0"),
-        _number(Element.COMMAND_FIELD, request.field | RESPONSE),
-        _number(Element.MESSAGE_ID_RESPONDED_TO, request.message_id),
-        _number(Element.DATA_SET_TYPE, NO_DATA_SET),
-        _number(Element.STATUS, status.code),
-    ]
+    elements: dict[int, int | str | bytes] = {
+        Element.AFFECTED_SOP_CLASS_UID: request.uid(Element.AFFECTED_SOP_CLASS_UID),
+        Element.COMMAND_FIELD: request.field | RESPONSE,
+        Element.MESSAGE_ID_RESPONDED_TO: request.message_id,
+        Element.DATA_SET_TYPE: WITH_DATA_SET if response.has_data_set else NO_DATA_SET,
+        Element.STATUS: status.code,
+        Element.ERROR_COMMENT: status.comment[:COMMENT_LENGTH],
+        Element.AFFECTED_SOP_INSTANCE_UID: request.uid(Element.AFFECTED_SOP_INSTANCE_UID),
+        **response.extra,
+    }
     if status.offending_tag is not None:
-        tag = struct.pack("<HH", status.offending_tag >> 16, status.offending_tag & 0xFFFF)
-        body.append(_ELEMENT.pack(0, Element.OFFENDING_ELEMENT, len(tag)) + tag)
-    body.append(_text(Element.ERROR_COMMENT, status.comment[:COMMENT_LENGTH], b" "))
-    body.append(_text(Element.AFFECTED_SOP_INSTANCE_UID, request.uid(Element.AFFECTED_SOP_INSTANCE_UID), b"\0"))
-    joined = b"".join(body)
-    return _ELEMENT.pack(0, Element.GROUP_LENGTH, 4) + struct.pack("<I", len(joined)) + joined
+        elements[Element.OFFENDING_ELEMENT] = struct.pack(
+            "<HH", status.offending_tag >> 16, status.offending_tag & 0xFFFF
+        )
+    return pack(elements)
 
 
-def _is_cancel(elements: dict[int, bytes]) -> bool:
-    return elements.get(Element.COMMAND_FIELD) == _US.pack(CommandField.C_CANCEL)
+def pack(elements: Mapping[int, int | str | bytes]) -> bytes:
+    """A command set of these elements, group length included: numbers as US, text padded to even length by its kind
+    (PS3.5 §6.2), empty text left out."""
+    body = b"".join(_encoded(element, elements[element]) for element in sorted(elements))
+    return _ELEMENT.pack(0, Element.GROUP_LENGTH, 4) + struct.pack("<I", len(body)) + body
 
 
-def _number(element: int, value: int) -> bytes:
-    return _ELEMENT.pack(0, element, 2) + _US.pack(value)
+def _is_about(elements: dict[int, bytes]) -> bool:
+    field = int.from_bytes(elements.get(Element.COMMAND_FIELD, b""), "little")
+    return field == CommandField.C_CANCEL or bool(field & RESPONSE)
 
 
-def _text(element: int, value: str, pad: bytes) -> bytes:
-    """An element of even length (PS3.5 §6.2); nothing at all for an empty value."""
-    if not value:
-        return b""
-    encoded = value.encode("ascii", "replace")
-    encoded += pad * (len(encoded) % 2)
-    return _ELEMENT.pack(0, element, len(encoded)) + encoded
+def _encoded(element: int, value: int | str | bytes) -> bytes:
+    if isinstance(value, int):
+        value = _US.pack(value)
+    elif isinstance(value, str):
+        if not value:
+            return b""
+        pad = b"\0" if element in _UIDS else b" "
+        value = value.encode("ascii", "replace")
+        value += pad * (len(value) % 2)
+    return _ELEMENT.pack(0, element, len(value)) + value
+
+
+_UIDS = frozenset({Element.AFFECTED_SOP_CLASS_UID, Element.AFFECTED_SOP_INSTANCE_UID})

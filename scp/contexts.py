@@ -13,7 +13,8 @@ from enum import IntEnum
 from pydicom.uid import UID_dictionary
 from pynetdicom.sop_class import _NON_PATIENT_OBJECT_CLASSES, _STORAGE_CLASSES
 
-from bridge.syntaxes import TRANSFER_SYNTAXES, TransferSyntax
+from bridge.syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN, TRANSFER_SYNTAXES, TransferSyntax
+from scp.models import PLAIN, QUERY_RETRIEVE, Options, agreed, options
 from scp.negotiation import Decision, Proposal, Request
 
 VERIFICATION = "1.2.840.10008.1.1"
@@ -42,6 +43,9 @@ _DICOM_ROOT = "1.2.840.10008."
 # Every transfer syntax whose data sets can be kept: a whole data set, with its pixels in it.
 STORABLE: dict[str, TransferSyntax] = {uid: row for uid, row in TRANSFER_SYNTAXES.items() if row.media_type}
 
+# What messages are made of that are no objects: identifiers and the like.
+IDENTIFIER_SYNTAXES = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)
+
 
 class Result(IntEnum):
     """PS3.8 Table 9-18."""
@@ -60,7 +64,9 @@ class Context:
     context_id: int
     abstract_syntax: str
     transfer_syntax: str
-    service: str  # "echo" | "store"
+    service: str  # "echo" | "store" | "find" | "move" | "get" | "" when only we send on it
+    takes_stores: bool = False  # the peer is SCP of a storage class: C-GET may send on it
+    options: Options = PLAIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +76,7 @@ class Agreement:
     decisions: tuple[Decision, ...]  # one per proposal, in their order
     contexts: Mapping[int, Context]
     roles: Mapping[str, tuple[bool, bool]]
+    extended: Mapping[str, bytes]
 
 
 def agree(request: Request, *, services: Collection[str], unknown_sop_classes: bool) -> Agreement:
@@ -77,21 +84,37 @@ def agree(request: Request, *, services: Collection[str], unknown_sop_classes: b
     decisions: list[Decision] = []
     contexts: dict[int, Context] = {}
     roles: dict[str, tuple[bool, bool]] = {}
+    extended: dict[str, bytes] = {}
+    may_get = "get" in services and any(
+        QUERY_RETRIEVE[proposal.abstract_syntax].service == "get"
+        for proposal in request.proposals
+        if proposal.abstract_syntax in QUERY_RETRIEVE
+    )
     for proposal in request.proposals:
-        service = service_of(proposal.abstract_syntax, unknown_sop_classes=unknown_sop_classes)
-        transfer_syntax = choose(proposal.transfer_syntaxes)
-        as_scu, _as_scp = request.roles.get(proposal.abstract_syntax, (True, False))
-        result = _result(proposal, service, transfer_syntax, allowed=service in services and as_scu)
+        uid = proposal.abstract_syntax
+        service = service_of(uid, unknown_sop_classes=unknown_sop_classes)
+        wants_scu, wants_scp = request.roles.get(uid, (True, False))
+        as_scu = wants_scu and service in services
+        as_scp = wants_scp and service == "store" and may_get  # D9: never unless proposed, and only for C-GET
+        transfer_syntax = _chosen(proposal, service, is_sent=as_scp)
+        result = _result(proposal, service, transfer_syntax, allowed=as_scu or as_scp)
         if result is not Result.ACCEPTANCE:
             decisions.append(Decision(proposal.context_id, result))
             continue
         decisions.append(Decision(proposal.context_id, result, transfer_syntax))
+        if uid in request.roles:
+            roles[uid] = (as_scu, as_scp)
+        if uid in QUERY_RETRIEVE and uid in request.extended:
+            extended[uid] = agreed(QUERY_RETRIEVE[uid], request.extended[uid])
         contexts[proposal.context_id] = Context(
-            proposal.context_id, proposal.abstract_syntax, transfer_syntax, service or ""
+            proposal.context_id,
+            uid,
+            transfer_syntax,
+            service or "" if as_scu else "",
+            takes_stores=as_scp,
+            options=options(QUERY_RETRIEVE[uid], extended[uid]) if uid in extended else PLAIN,
         )
-        if proposal.abstract_syntax in request.roles:
-            roles[proposal.abstract_syntax] = (True, False)  # the requestor is the SCU of everything offered here
-    return Agreement(tuple(decisions), contexts, roles)
+    return Agreement(tuple(decisions), contexts, roles, extended)
 
 
 def service_of(abstract_syntax: str, *, unknown_sop_classes: bool) -> str | None:
@@ -100,6 +123,8 @@ def service_of(abstract_syntax: str, *, unknown_sop_classes: bool) -> str | None
         return "echo"
     if abstract_syntax in STORAGE_CLASSES:
         return "store"
+    if abstract_syntax in QUERY_RETRIEVE:
+        return QUERY_RETRIEVE[abstract_syntax].service
     if unknown_sop_classes and abstract_syntax and abstract_syntax not in UID_dictionary:
         return "store"  # a private class, or one newer than our tables (D7)
     return None
@@ -109,6 +134,16 @@ def choose(proposed: Collection[str]) -> str:
     """The best of the proposed transfer syntaxes, the earliest among equals; "" when none can be kept (D5)."""
     rows = [STORABLE[uid] for uid in proposed if uid in STORABLE]
     return min(rows, key=_rank).uid if rows else ""
+
+
+def _chosen(proposal: Proposal, service: str | None, *, is_sent: bool) -> str:
+    """By what travels on the context: identifiers, objects that come in, objects that go out."""
+    if service in ("find", "move", "get") or (
+        is_sent and any(uid in proposal.transfer_syntaxes for uid in IDENTIFIER_SYNTAXES)
+    ):
+        # whatever can be decoded can be sent so, a compressed syntax would fit those stored in it alone (E14)
+        return next((uid for uid in IDENTIFIER_SYNTAXES if uid in proposal.transfer_syntaxes), "")
+    return choose(proposal.transfer_syntaxes)
 
 
 def _rank(row: TransferSyntax) -> tuple[bool, ...]:

@@ -1,4 +1,4 @@
-"""The message exchange of one association: fragments in, responses out (PS3.7 §6.3, PS3.8 Annex E). Without sockets.
+"""The message exchange of one association: fragments in, responses out (PS3.7 §6.3, PS3.8 Annex E).
 
 Operations run one after the other, in the order of their requests, whatever the peer sends at once (D10).
 """
@@ -8,16 +8,17 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 
-from bridge.archive import Archive
 from bridge.errors import BridgeError
 from scp import command as commands
-from scp.command import Command, CommandError, CommandField, Response, Status
+from scp.command import Command, CommandError, CommandField, Status
+from scp.connection import Broken, Connection
 from scp.contexts import Context
-from scp.operation import Call, Intake, Operation, Tally
+from scp.dialogue import Conversation
+from scp.operation import Answer, Call, Door, Operation, Tally
 from scp.peers import Caller
-from scp.services import SERVICES
+from scp.services import ANY_CONTEXT, SERVICES
 from scp.status import CLASS_NOT_SUPPORTED, UNRECOGNIZED_OPERATION, status_of
-from scp.upper_layer import AbortReason, AbortSource, Fragment, ProtocolError, data
+from scp.upper_layer import AbortReason, AbortSource, Fragment, ProtocolError
 
 _LOG = logging.getLogger(__name__)
 _CANNOT_PROCESS = Status(code=0x0110, comment="internal error; the log of the archive tells more")  # PS3.7 §C.5.10
@@ -27,19 +28,26 @@ class Exchange:
     """Assembles messages and runs their operations."""
 
     def __init__(
-        self, contexts: Mapping[int, Context], caller: Caller, archive: Archive, intake: Intake, *, max_pdu_bytes: int
+        self,
+        contexts: Mapping[int, Context],
+        caller: Caller,
+        door: Door,
+        connection: Connection,
+        *,
+        max_pdu_bytes: int,
     ) -> None:
         self.tally = Tally()
         self._contexts = contexts
         self._caller = caller
-        self._archive = archive
-        self._intake = intake
+        self._door = door
+        self._connection = connection
         self._max_pdu_bytes = max_pdu_bytes  # of the peer
-        self._drop_limit_bytes = archive.settings.dimse.object_limit_bytes
+        self._dimse = door.archive.settings.dimse
         self._command = bytearray()
         self._context_id = 0  # of the message that has begun; 0 = none has
         self._request: Command | None = None  # its data set is still coming
         self._operation: Operation | None = None
+        self._dialogue: Conversation | None = None
         self._failure: Status | None = None
         self._dropped_bytes = 0
 
@@ -48,19 +56,22 @@ class Exchange:
         """No message has begun."""
         return self._context_id == 0
 
-    def take(self, fragment: Fragment) -> bytes:
-        """Digest a fragment; returns the bytes to send, which is nothing but for the last fragment of a message."""
+    def take(self, fragment: Fragment) -> None:
+        """Digest a fragment; with the last one of a message its operation runs and answers. Raises Broken."""
         if self._context_id != fragment.context_id:
             self._begin_message(fragment.context_id)
         if fragment.is_command == (self._request is not None):
             raise ProtocolError(AbortReason.UNEXPECTED_PDU, "command and data set fragments are mixed up")
         if self._request is not None:
             self._write(fragment.data)
-            return self._complete(self._request) if fragment.is_last else b""
+            if fragment.is_last:
+                self._complete(self._request)
+            return
         self._command += fragment.data
         if len(self._command) > commands.LIMIT_BYTES:
             raise ProtocolError(AbortReason.INVALID_PARAMETER, "the command set is too long")
-        return self._begin() if fragment.is_last else b""
+        if fragment.is_last:
+            self._begin()
 
     def abandon(self) -> None:
         """The association ended: drop what has not become whole."""
@@ -75,7 +86,7 @@ class Exchange:
             raise ProtocolError(AbortReason.INVALID_PARAMETER, f"presentation context {context_id} was not accepted")
         self._context_id = context_id
 
-    def _begin(self) -> bytes:
+    def _begin(self) -> None:
         """The command set is whole."""
         try:
             request = commands.decode(self._command)
@@ -87,21 +98,31 @@ class Exchange:
         self._open(request)
         if request.has_data_set:
             self._request = request
-            return b""
-        return self._complete(request)
+        else:
+            self._complete(request)
 
     def _open(self, request: Command) -> None:
         self._failure, self._dropped_bytes = None, 0
         context = self._contexts[self._context_id]
-        service = SERVICES.get(request.field)
-        if service is None:
+        self._dialogue = dialogue = Conversation(
+            connection=self._connection,
+            contexts=self._contexts,
+            context_id=self._context_id,
+            request=request,
+            max_pdu_bytes=self._max_pdu_bytes,
+            response_timeout_s=self._dimse.response_timeout_s,
+            idle_timeout_s=self._dimse.idle_timeout_s,
+        )
+        if request.field not in SERVICES:
             comment = f"the operation {request.field:04X}H is not offered"
             self._failure = Status(code=UNRECOGNIZED_OPERATION, comment=comment)
             return
-        if request.field == CommandField.C_STORE and context.service != "store":
-            self._failure = Status(code=CLASS_NOT_SUPPORTED, comment="the presentation context is not for storage")
+        name, service = SERVICES[request.field]
+        if name not in (context.service, ANY_CONTEXT):
+            comment = f"the presentation context is not for {name}"
+            self._failure = Status(code=CLASS_NOT_SUPPORTED, comment=comment)
             return
-        call = Call(request, context, self._caller, self._archive, self._intake, self.tally)
+        call = Call(request, context, self._caller, self._door, self.tally, dialogue)
         try:
             self._operation = service(call)
         except Exception as error:
@@ -121,24 +142,27 @@ class Exchange:
     def _drop(self, chunk: memoryview) -> None:
         """The rest of a refused data set must be read before the response; but not without end."""
         self._dropped_bytes += len(chunk)
-        if self._dropped_bytes > self._drop_limit_bytes:
+        if self._dropped_bytes > self._dimse.object_limit_bytes:
             raise ProtocolError(AbortReason.NONE, "a refused data set does not end", source=AbortSource.USER)
 
-    def _complete(self, request: Command) -> bytes:
+    def _complete(self, request: Command) -> None:
         operation, self._operation = self._operation, None
-        status = self._failure
+        dialogue, self._dialogue = self._dialogue, None
+        assert dialogue is not None
+        ending: Status | Answer | None = self._failure
         if operation is not None:
             try:
-                status = operation.complete()
+                ending = operation.complete()
+            except (Broken, ProtocolError):
+                raise
             except Exception as error:
-                status = self._failed(request, error)
-        context_id, self._context_id, self._request = self._context_id, 0, None
-        if request.field == CommandField.C_CANCEL or status is None:
-            return b""  # nothing to cancel: operations are over before a cancel is read (PS3.7 §9.3.2.3: no response)
-        return self._encode(context_id, Response(request, status))
-
-    def _encode(self, context_id: int, response: Response) -> bytes:
-        return data(context_id, commands.encode(response), is_command=True, max_pdu_bytes=self._max_pdu_bytes)
+                ending = self._failed(request, error)
+        if request.field != CommandField.C_CANCEL and ending is not None:
+            # a cancel that is read here comes too late, and has no response of its own (PS3.7 §9.3.2.3)
+            dialogue.finish(ending if isinstance(ending, Answer) else Answer(status=ending))
+        self._context_id, self._request = 0, None
+        if dialogue.held is not None:
+            self.take(dialogue.held)
 
     def _failed(self, request: Command, error: Exception) -> Status:
         """The status of a refusal. Of what nobody foresaw the peer learns that it happened, the log the reason."""

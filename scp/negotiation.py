@@ -19,6 +19,7 @@ from pynetdicom.pdu_primitives import (
     ImplementationVersionNameNotification,
     MaximumLengthNotification,
     SCP_SCU_RoleSelectionNegotiation,
+    SOPClassExtendedNegotiation,
 )
 from pynetdicom.presentation import PresentationContext
 
@@ -46,6 +47,7 @@ class Item(IntEnum):
     IMPLEMENTATION_CLASS_UID = 0x52
     ROLE_SELECTION = 0x54
     IMPLEMENTATION_VERSION_NAME = 0x55
+    EXTENDED_NEGOTIATION = 0x56
     USER_IDENTITY = 0x58
 
 
@@ -69,6 +71,7 @@ class Request:
     proposals: tuple[Proposal, ...]
     max_pdu_bytes: int  # that the peer takes; 0 = no limit
     roles: Mapping[str, tuple[bool, bool]]  # SOP class -> (requestor as SCU, requestor as SCP), where proposed
+    extended: Mapping[str, bytes]  # SOP class -> service class application information, where proposed
     user_items: Mapping[int, tuple[bytes, ...]]  # every user information sub-item, known or not, by type
     echoed: bytes = field(repr=False)
 
@@ -117,6 +120,7 @@ def decode(pdu: bytes) -> Request:
         proposals=tuple(proposals.values()),
         max_pdu_bytes=_maximum_length(user_items),
         roles=dict(_roles(user_items)),
+        extended=dict(_extended(user_items)),
         user_items=user_items,
         echoed=pdu[_ECHOED],
     )
@@ -128,13 +132,14 @@ def accept(
     *,
     max_pdu_bytes: int,
     roles: Mapping[str, tuple[bool, bool]],
+    extended: Mapping[str, bytes],
 ) -> bytes:
-    """A-ASSOCIATE-AC. `roles` answers those role selections that were proposed (PS3.7 §D.3.3.4)."""
+    """A-ASSOCIATE-AC. `roles` and `extended` answer what was proposed (PS3.7 §D.3.3.4, §D.3.3.5)."""
     primitive = A_ASSOCIATE()
     primitive.application_context_name = APPLICATION_CONTEXT
     primitive.called_ae_title = primitive.calling_ae_title = _ANY_AE_TITLE
     primitive.presentation_context_definition_results_list = [_context(decision) for decision in decisions]
-    primitive.user_information = _user_information(max_pdu_bytes, roles)
+    primitive.user_information = _user_information(max_pdu_bytes, roles, extended)
     encoded = bytearray(A_ASSOCIATE_AC(primitive).encode())
     encoded[_ECHOED] = request.echoed
     return bytes(encoded)
@@ -192,6 +197,14 @@ def _roles(user_items: Mapping[int, tuple[bytes, ...]]) -> Iterator[tuple[str, t
             yield text(value[2 : 2 + length]), (value[2 + length] == 1, value[3 + length] == 1)
 
 
+def _extended(user_items: Mapping[int, tuple[bytes, ...]]) -> Iterator[tuple[str, bytes]]:
+    """PS3.7 §D.3.3.5: UID length, UID, service class application information; malformed ones are skipped."""
+    for value in user_items.get(Item.EXTENDED_NEGOTIATION, ()):
+        length = int.from_bytes(value[:2], "big")
+        if len(value) >= length + 2:
+            yield text(value[2 : 2 + length]), value[2 + length :]
+
+
 def _context(decision: Decision) -> PresentationContext:
     context = PresentationContext()
     context.context_id = decision.context_id
@@ -200,7 +213,9 @@ def _context(decision: Decision) -> PresentationContext:
     return context
 
 
-def _user_information(max_pdu_bytes: int, roles: Mapping[str, tuple[bool, bool]]) -> list[Any]:
+def _user_information(
+    max_pdu_bytes: int, roles: Mapping[str, tuple[bool, bool]], extended: Mapping[str, bytes]
+) -> list[Any]:
     length = MaximumLengthNotification()
     length.maximum_length_received = max_pdu_bytes
     class_uid = ImplementationClassUIDNotification()
@@ -213,4 +228,9 @@ def _user_information(max_pdu_bytes: int, roles: Mapping[str, tuple[bool, bool]]
         role.sop_class_uid = sop_class_uid
         role.scu_role, role.scp_role = scu, scp
         items.append(role)
+    for sop_class_uid, information in extended.items():
+        item = SOPClassExtendedNegotiation()
+        item.sop_class_uid = sop_class_uid
+        item.service_class_application_information = information
+        items.append(item)
     return items

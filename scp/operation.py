@@ -1,16 +1,22 @@
-"""What a service is to an association: an operation that is begun by a command, fed a data set, and completed."""
+"""What a service is to an association: an operation that is begun by a command, fed a data set, and completed.
+
+Most operations end in one response. Those that say more, or ask the peer something themselves, do so through the
+dialogue of their call.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from bridge.archive import Archive
 from bridge.ingest import Delivery, Receipt
+from bridge.retrieve import Retrieve
 from scp.command import Command, Status
 from scp.contexts import Context
-from scp.peers import Caller
+from scp.peers import Caller, Peers
+from scp.slots import Slots
 
 
 class Sink(Protocol):
@@ -33,12 +39,50 @@ class Intake:
     ingest: Callable[[Archive, Any, Delivery], Receipt]  # takes what `begin` gave
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Door:
+    """What all associations of a process share."""
+
+    archive: Archive
+    intake: Intake
+    retrieve: Retrieve
+    peers: Peers
+    slots: Slots
+
+
 @dataclass(slots=True)
 class Tally:
     """What one association delivered."""
 
     instances: int = 0
     size_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """A response in the making, pending or final."""
+
+    status: Status
+    extra: Mapping[int, int] = field(default_factory=dict)  # further elements of the command set
+    data_set: bytes = b""  # in the transfer syntax of the request's context; empty = none
+
+
+class Dialogue(Protocol):
+    """The association while an operation runs. What ends the association passes through as `Broken`."""
+
+    contexts: Mapping[int, Context]  # all that were accepted
+
+    def respond(self, answer: Answer, *, now: bool = False) -> None:
+        """Say a pending response. Small ones leave together unless it is to be `now`; the final one is returned."""
+        ...
+
+    def is_cancelled(self) -> bool:
+        """Whether a C-CANCEL for this operation has arrived; does not wait."""
+        ...
+
+    def invoke(self, context_id: int, command: bytes, data_set: Iterable[bytes]) -> Command:
+        """Send a request on this association and wait for its response (a sub-operation of C-GET)."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +92,19 @@ class Call:
     command: Command
     context: Context
     caller: Caller
-    archive: Archive
-    intake: Intake
+    door: Door
     tally: Tally
+    dialogue: Dialogue
+
+    @property
+    def archive(self) -> Archive:
+        """The archive behind the door."""
+        return self.door.archive
+
+    @property
+    def intake(self) -> Intake:
+        """How instances come in."""
+        return self.door.intake
 
 
 class Operation(Protocol):
@@ -60,8 +114,8 @@ class Operation(Protocol):
         """Take a piece of the data set, which is valid only during the call. May raise BridgeError once."""
         ...
 
-    def complete(self) -> Status:
-        """The data set is whole: do it. Raises BridgeError."""
+    def complete(self) -> Status | Answer:
+        """The data set is whole: do it; returns the final response. Raises BridgeError, and lets Broken pass."""
         ...
 
     def abandon(self) -> None:

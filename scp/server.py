@@ -16,8 +16,9 @@ import time
 
 from bridge import ingest, metrics
 from bridge.archive import Archive
-from scp.association import Association, Door
-from scp.operation import Intake
+from bridge.retrieve import Retrieve
+from scp.association import Association
+from scp.operation import Door, Intake
 from scp.peers import Peers
 from scp.slots import Slots
 
@@ -36,7 +37,9 @@ class Server:
         self._dimse = settings.dimse
         self._listening = listening
         self._slots = Slots(settings.storage.directory / "run" / "associations", settings.dimse.associations)
-        self._door = Door(archive=archive, intake=intake, peers=Peers(settings), slots=self._slots)
+        self._door = Door(
+            archive=archive, intake=intake, retrieve=Retrieve(archive), peers=Peers(settings), slots=self._slots
+        )
         self._share = math.ceil(settings.dimse.associations / max(settings.dimse.processes, 1))
         self._associations: dict[Association, threading.Thread] = {}
         self._changed = threading.Condition()
@@ -75,6 +78,7 @@ class Server:
             self._listening.close()
             self._drain()
             self._slots.close()
+            self._door.retrieve.close()
             os.close(self._wake_read)
             os.close(self._wake_write)
 

@@ -9,7 +9,10 @@ from scp.echo import Echo
 from scp.operation import Call, Operation
 from scp.store import Store
 
-SERVICES: dict[int, Callable[[Call], Operation]] = {
-    CommandField.C_ECHO: Echo,
-    CommandField.C_STORE: Store,
+ANY_CONTEXT = "echo"  # the link is tested on whatever was accepted
+
+# With the service that the presentation context must be for.
+SERVICES: dict[int, tuple[str, Callable[[Call], Operation]]] = {
+    CommandField.C_ECHO: (ANY_CONTEXT, Echo),
+    CommandField.C_STORE: ("store", Store),
 }

@@ -229,14 +229,18 @@ def abort(source: int, reason: int) -> bytes:
     return HEADER.pack(PduType.ABORT, SHORT_PDU_BYTES) + bytes((0, 0, source, reason))
 
 
-def data(context_id: int, message: bytes, *, is_command: bool, max_pdu_bytes: int) -> bytes:
-    """`message` as P-DATA-TF PDUs of one value each, none longer than the peer's limit (0 = no limit; PS3.8 §9.3.5)."""
+def data(context_id: int, message: bytes, *, is_command: bool, max_pdu_bytes: int, is_last: bool = True) -> bytes:
+    """`message` as P-DATA-TF PDUs of one value each, none longer than the peer's limit (0 = no limit; PS3.8 §9.3.5).
+
+    Without `is_last` more of the message follows.
+    """
     room = max(max_pdu_bytes - HEADER_BYTES, 2) if max_pdu_bytes else max(len(message), 1)
     control = IS_COMMAND if is_command else 0
-    pdus = []
+    pdus: list[bytes | memoryview] = []
+    view = memoryview(message)
     for start in range(0, max(len(message), 1), room):
-        piece = message[start : start + room]
-        last = IS_LAST if start + room >= len(message) else 0
+        piece = view[start : start + room]
+        last = IS_LAST if is_last and start + room >= len(message) else 0
         pdus.append(HEADER.pack(PduType.P_DATA_TF, HEADER_BYTES + len(piece)))
         pdus.append(PDV_HEADER.pack(len(piece) + 2, context_id, control | last))
         pdus.append(piece)

@@ -40,7 +40,7 @@ def services() -> str:
     """What the DIMSE door answers."""
     return table(
         "Request", "Handled by", rows=((_name(field), f"`scp/{made.__module__.split('.')[-1]}.py`")
-        for field, made in sorted(SERVICES.items()))
+        for field, (_, made) in sorted(SERVICES.items()))
     )  # fmt: skip
 
 

@@ -82,7 +82,6 @@ def test_private_classes_are_accepted_by_switch() -> None:
 @pytest.mark.parametrize(
     "uid",
     [
-        "1.2.840.10008.5.1.4.1.2.2.1",  # Study Root FIND
         "1.2.840.10008.5.1.4.31",  # Modality Worklist
         "1.2.840.10008.1.20.1",  # Storage Commitment
         "1.2.840.10008.5.1.4.38.1",  # Hanging Protocol Storage: no study
@@ -108,6 +107,12 @@ def test_one_class_in_many_contexts_is_accepted_in_each_with_its_own_syntax() ->
     assert [context.transfer_syntax for context in contexts.values()] == sorted(STORABLE)
 
 
+def test_identifiers_travel_explicit_or_implicit_and_never_compressed() -> None:
+    find = "1.2.840.10008.5.1.4.1.2.2.1"
+    assert agreed((1, find, (JPEG, IMPLICIT, EXPLICIT)), services=("find",)).contexts[1].transfer_syntax == EXPLICIT
+    assert result((1, find, (JPEG,)), services=("find",)) is Result.TRANSFER_SYNTAXES_NOT_SUPPORTED
+
+
 def role(uid: str, scu: int, scp: int) -> bytes:
     """A role selection sub-item."""
     return item(0x54, len(uid).to_bytes(2, "big") + uid.encode() + bytes((scu, scp)))
@@ -124,3 +129,66 @@ def test_a_requestor_that_would_only_be_provider_is_refused_and_roles_are_answer
     agreement = agree(negotiation.decode(pdu), services=("echo", "store"), unknown_sop_classes=True)
     assert [decision.result for decision in agreement.decisions] == [0, Result.USER_REJECTION, 0]
     assert agreement.roles == {CT: (True, False)}
+
+
+GET, FIND = "1.2.840.10008.5.1.4.1.2.2.3", "1.2.840.10008.5.1.4.1.2.2.1"
+
+
+def getting(*services: str, roles: bytes, proposed: tuple[str, ...] = (JPEG_2000, EXPLICIT)) -> Agreement:
+    """What comes of a C-GET requestor's proposal."""
+    pdu = associate((1, GET, (IMPLICIT,)), (3, CT, proposed), user_items=MAXIMUM_LENGTH + roles)
+    return agree(negotiation.decode(pdu), services=services, unknown_sop_classes=True)
+
+
+def test_d9_a_requestor_that_gets_is_provider_of_storage_where_it_proposed_that() -> None:
+    agreement = getting("get", "store", roles=role(CT, 1, 1))
+    assert agreement.roles == {CT: (True, True)}
+    assert agreement.contexts[3].takes_stores
+    assert agreement.contexts[3].service == "store"
+
+
+def test_d9_the_role_of_provider_alone_does_not_let_it_store() -> None:
+    context = getting("get", "store", roles=role(CT, 0, 1)).contexts[3]
+    assert (context.takes_stores, context.service) == (True, "")
+
+
+def test_d9_provider_is_never_granted_unasked() -> None:
+    assert not getting("get", "store", roles=b"").contexts[3].takes_stores
+
+
+def test_d9_a_peer_that_may_not_get_is_no_provider() -> None:
+    assert 3 not in getting("store", roles=role(CT, 0, 1)).contexts
+
+
+def test_what_is_sent_goes_uncompressed_where_one_context_leaves_the_choice() -> None:
+    assert getting("get", roles=role(CT, 0, 1)).contexts[3].transfer_syntax == EXPLICIT
+    assert getting("get", roles=role(CT, 0, 1), proposed=(JPEG_2000,)).contexts[3].transfer_syntax == JPEG_2000
+
+
+def extended(uid: str, information: bytes) -> bytes:
+    """An extended negotiation sub-item."""
+    return item(0x56, len(uid).to_bytes(2, "big") + uid.encode() + information)
+
+
+@pytest.mark.parametrize(
+    ("proposed", "answer"),
+    [
+        (b"\1\1\1\1\1\1\1", b"\1\1\0\0\0\1\1"),
+        (b"\1\0\0", b"\1\0\0"),
+        (b"\2\1", b"\0\1"),
+        (b"\1" * 20, b"\1\1\0\0\0\1\1"),
+        (b"", b""),
+    ],
+)
+def test_d12_only_what_is_done_is_agreed_to(proposed: bytes, answer: bytes) -> None:
+    pdu = associate((1, FIND, (IMPLICIT,)), user_items=MAXIMUM_LENGTH + extended(FIND, proposed))
+    agreement = agree(negotiation.decode(pdu), services=("find",), unknown_sop_classes=True)
+    assert agreement.extended == {FIND: answer}
+    assert agreement.contexts[1].options.relational == (answer[:1] == b"\1")
+    assert agreement.contexts[1].options.empty_value == (answer[5:6] == b"\1")
+
+
+def test_without_extended_negotiation_nothing_is_agreed_to() -> None:
+    agreement = agreed((1, FIND, (IMPLICIT,)), services=("find",))
+    assert agreement.extended == {}
+    assert not agreement.contexts[1].options.relational

@@ -84,11 +84,14 @@ def test_any_bytes_are_read_or_refused(garbage: bytes) -> None:
 def test_the_answer_is_understood_by_pynetdicom_and_repeats_the_titles() -> None:
     request = negotiation.decode(associate(ECHO_CONTEXT, STORE_CONTEXT, calling="CT01"))
     decisions = [Decision(1, 0, IMPLICIT), Decision(3, 4)]
-    encoded = negotiation.accept(request, decisions, max_pdu_bytes=131072, roles={CT: (True, False)})
+    encoded = negotiation.accept(
+        request, decisions, max_pdu_bytes=131072, roles={CT: (True, False)}, extended={CT: b"\1\0"}
+    )
     read = A_ASSOCIATE_AC()
     read.decode(encoded)
     assert (read.reserved_aec.strip(), read.reserved_aet.strip()) == ("CT01", "BRIDGE")
     assert read.user_information.maximum_length == 131072
+    assert [(str(one.uid), one.app_info) for one in read.user_information.ext_neg] == [(CT, b"\1\0")]
     assert read.user_information.implementation_version_name
     assert encoded[10:74] == associate(calling="CT01")[10:74]
     assert results(encoded[6:]) == {1: (0, IMPLICIT), 3: (4, IMPLICIT)}
