@@ -168,7 +168,7 @@ def _open_stores(settings: Settings, directory: Path) -> tuple[dict[str, ObjectS
     """The stores by name, and where spools grow: beside the store that adopts them by rename."""
     storage = settings.storage
     if storage.hot == "local":
-        local = LocalStore(directory / "hot")
+        local = LocalStore(directory / "hot", direct_writes=storage.direct_writes)
         return {HOT: local}, local.staging
     if storage.hot == "memory":
         spool = directory / "spool"
@@ -179,7 +179,7 @@ def _open_stores(settings: Settings, directory: Path) -> tuple[dict[str, ObjectS
         put_deadline_s=storage.put_deadline_s,
         breaker_probe_s=storage.breaker_probe_s,
     )
-    landing = LocalStore(directory / "landing")
+    landing = LocalStore(directory / "landing", direct_writes=storage.direct_writes)
     stores: dict[str, ObjectStore] = {HOT: guarded}
     if storage.landing_quota_bytes:
         stores[landing_name(settings.node)] = landing

@@ -29,6 +29,7 @@ class Storage:
 
     hot: str = "local"  # local | s3 | memory
     directory: Path = Path("bridge-data")  # local store, landing, spool and SQLite live below it
+    direct_writes: bool = True  # local objects go to the disk past the page cache
     s3_endpoint: str = "127.0.0.1:9000"
     s3_bucket: str = "dicom-bridge"
     s3_access_key: str = field(default="", metadata=SECRET)

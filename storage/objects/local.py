@@ -10,6 +10,7 @@ with 528 KB objects at 1/4/8 threads: 620/1240/1540 a second, against 560/920/11
 Between link and fsync another process may see the object; its bytes are complete there. Only a power cut in that moment
 can leave a file shorter than it was, and the attribute tells: the size in it differs from the file's. Such a torn
 object counts as absent (its row was never committed) and `sweep_unfinished` removes it with the other leftovers.
+Objects of some size go past the page cache, see direct.py.
 
 A delete is not fsynced: after a power cut the object may be back as an orphan, which the orphan sweep finds again.
 """
@@ -31,6 +32,7 @@ from storage.errors import InvalidKey, ObjectExists, ObjectNotFound, StorageErro
 from storage.keys import check_key
 from storage.objects import attribute
 from storage.objects.base import CHUNK_BYTES, ObjectInfo, ObjectMeta
+from storage.objects.direct import DirectWriter, write_all
 from storage.objects.meta import check_meta, check_tags, extended, raise_if_held
 from storage.objects.payload import Payload
 
@@ -39,6 +41,7 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 _NO_UNNAMED_FILES = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL)
 _NO_PARENT = (errno.ENOENT, errno.ENOTDIR)
 _MODE = 0o600  # patient data: nobody else's
+_DIRECT_FROM_BYTES = 1 << 16  # smaller objects are mostly read back by the worker
 _RACES = 100  # how often a put may lose its directory to a delete before it gives up
 _OPEN_FILES = Path("/proc/self/fd")
 
@@ -49,8 +52,11 @@ class LocalStore:
     `staging` is on the same file system as the objects: spools that grow there are adopted without a copy.
     """
 
-    def __init__(self, directory: Path, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(
+        self, directory: Path, *, direct_writes: bool = True, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
         self._now = now
+        self._direct = DirectWriter() if direct_writes else None
         self._objects = directory / "objects"
         self.staging = directory / "staging"
         with _errors():
@@ -160,7 +166,10 @@ class LocalStore:
             return
         descriptor, source = self._create(target.parent)
         try:
-            _write(descriptor, payload)
+            if self._direct is not None and payload.size_bytes >= _DIRECT_FROM_BYTES:
+                self._direct.write(descriptor, payload.chunks())
+            else:
+                _write(descriptor, payload)
             yield descriptor, source
         finally:
             os.close(descriptor)
@@ -297,20 +306,14 @@ def _write(descriptor: int, payload: Payload) -> None:
     """Header and body in one writev where they are in memory; what a short write leaves goes after it."""
     if payload.path is not None:
         for chunk in payload.chunks():
-            _write_all(descriptor, chunk)
+            write_all(descriptor, chunk)
         return
     body = memoryview(payload.body or b"")
     written = os.writev(descriptor, [payload.header, body]) if payload.size_bytes else 0
     if written < len(payload.header):
-        _write_all(descriptor, payload.header[written:])
+        write_all(descriptor, payload.header[written:])
         written = len(payload.header)
-    _write_all(descriptor, body[written - len(payload.header) :])
-
-
-def _write_all(descriptor: int, chunk: bytes | memoryview) -> None:
-    view = memoryview(chunk)
-    while view:
-        view = view[os.write(descriptor, view) :]
+    write_all(descriptor, body[written - len(payload.header) :])
 
 
 def _link(descriptor: int, source: Path | None, target: Path) -> None:
