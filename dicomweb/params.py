@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
 from bridge.errors import InvalidRequest
-from dicomweb.tags import creator_of, parse_path, shown, vr_of
-from dicomweb.values import interval, matcher
-from storage.attributes import BY_PATH, COMPUTED, MATCHABLE_COMPUTED
-from storage.query import Criterion, DateTimeRange, Matcher, Query, Universal
+from bridge.search import keys as search_keys
+from bridge.search.tags import parse_path, shown, vr_of
+from storage.query import Query
 from storage.records import Level, ResourceRef
 
 FIELDS_LIMIT = 500  # parameters in one query string
@@ -23,19 +22,7 @@ NUMBER_LIMIT = 2**31 - 1  # of limit and offset
 NOT_FUZZY = "The fuzzymatching parameter is not supported. Only literal matching has been performed."  # §8.3.4.2
 NO_TIMEZONE = "The TimezoneOffsetFromUTC key is not supported. Dates and times have been compared as stored."
 
-LEVELS = (Level.STUDY, Level.SERIES, Level.INSTANCE)
-_PAIRS = {  # date -> time that are one interval on the web side (§8.3.4.1.1; Q11)
-    (0x00080020,): (0x00080030,),
-    (0x00080021,): (0x00080031,),
-    (0x00080022,): (0x00080032,),
-    (0x00080023,): (0x00080033,),
-    (0x00100030,): (0x00100032,),
-    (0x00400244,): (0x00400245,),
-}
-_CHARACTER_SET, _TIMEZONE, _RETRIEVE_URL = 0x00080005, 0x00080201, 0x00081190
-_COMPUTED_KEYS: dict[tuple[int, ...], tuple[str, Level]] = {
-    (tag,): (keyword, level) for keyword, (tag, _, level) in COMPUTED.items()
-}
+_TIMEZONE = 0x00080201
 _FLAGS = ("fuzzymatching", "emptyvaluematching", "multiplevaluematching")
 _REPEATABLE_VRS = ("UI", "CS")
 
@@ -77,10 +64,10 @@ def parse(query_string: str, target: Target, *, site: str, limit_default: int, l
     pairs = parse_pairs(query_string)
     reserved = _reserved(pairs)
     keys = _keys(pairs)
-    _check_keys(keys, target)
+    search_keys.check(keys, target.level)
     asked, everything = _includes(value for name, value in pairs if name == "includefield")
     empties = reserved.get("emptyvaluematching") == "true"
-    criteria, intervals = _criteria(keys, empty_value_matching=empties)
+    criteria, intervals = search_keys.criteria(keys, empty_value_matching=empties)
     query = Query(
         site=site,
         level=target.level,
@@ -131,67 +118,11 @@ def _keys(pairs: Iterable[tuple[str, str]]) -> dict[tuple[int, ...], str]:
     return keys
 
 
-def _check_keys(keys: dict[tuple[int, ...], str], target: Target) -> None:
-    for path, value in keys.items():
-        creator = creator_of(path[-1])
-        if creator is not None and (*path[:-1], creator) not in keys:
-            raise InvalidRequest(f"a private attribute needs its private creator {creator:08X} as another key")
-        if path in _COMPUTED_KEYS and value and _COMPUTED_KEYS[path][0] not in MATCHABLE_COMPUTED:
-            raise InvalidRequest(f"{_COMPUTED_KEYS[path][0]} is computed and cannot be searched for")
-        if path == (_RETRIEVE_URL,) and value:
-            raise InvalidRequest("RetrieveURL cannot be searched for")
-        level = BY_PATH[path].level if path in BY_PATH else _COMPUTED_KEYS.get(path, ("", Level.STUDY))[1]
-        if value and LEVELS.index(level) > LEVELS.index(target.level):
-            hint = "; ModalitiesInStudy is its study form" if path == (0x00080060,) else ""
-            keyword = BY_PATH[path].keyword if path in BY_PATH else _COMPUTED_KEYS[path][0]
-            raise InvalidRequest(f"{keyword} belongs to a lower level than this search returns{hint}")
-
-
 def _includes(values: Iterable[str]) -> tuple[list[tuple[int, ...]], bool]:
     names = [name.strip() for value in values for name in value.split(",") if name.strip()]
     if len(names) > FIELDS_LIMIT:
         raise InvalidRequest(f"includefield may name at most {FIELDS_LIMIT} attributes")
     return [parse_path(name) for name in names if name != "all"], "all" in names
-
-
-def _criteria(
-    keys: dict[tuple[int, ...], str], *, empty_value_matching: bool
-) -> tuple[tuple[Criterion, ...], tuple[DateTimeRange, ...]]:
-    """Matchers of all keys; a date range and its time range become one interval."""
-    criteria, intervals, paired = [], [], set[tuple[int, ...]]()
-    for date_path, time_path in _PAIRS.items():
-        combined = _combined(keys.get(date_path, ""), keys.get(time_path, ""))
-        if combined is not None:
-            intervals.append(DateTimeRange(date_path, time_path, *combined))
-            paired |= {date_path, time_path}
-    for path, value in keys.items():
-        if path in paired or path[-1] in (_CHARACTER_SET, _TIMEZONE):
-            continue
-        vr = vr_of(path)
-        found = _named_matcher(path, vr, value, empty_value_matching=empty_value_matching)
-        if not isinstance(found, Universal):
-            criteria.append(Criterion(path, vr, found))
-    return tuple(criteria), tuple(intervals)
-
-
-def _named_matcher(path: tuple[int, ...], vr: str, value: str, *, empty_value_matching: bool) -> Matcher:
-    """As `matcher`, with the attribute's name in the error."""
-    try:
-        return matcher(vr, value, empty_value_matching=empty_value_matching)
-    except InvalidRequest as error:
-        raise InvalidRequest(f"{'.'.join(f'{tag:08X}' for tag in path)}: {error}") from error
-
-
-def _combined(date: str, time: str) -> tuple[str | None, str | None] | None:
-    """Both sides `YYYYMMDDHHMMSS.FFFFFF`, or None when the two are not one interval."""
-    if not date or not time or any(mark in date + time for mark in ('"', "\\", ",")):
-        return None
-    days, hours = interval("DA", date), interval("TM", time)
-    if not (days.is_range and hours.is_range):
-        return None
-    low = None if days.low is None else days.low + (hours.low or "000000.000000")
-    high = None if days.high is None else days.high + (hours.high or "235959.999999")
-    return low, high
 
 
 def _number(name: str, text: str | None, default: int) -> int:

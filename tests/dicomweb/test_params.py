@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.errors import InvalidRequest
+from bridge.search.matchers import LIST_LIMIT, matcher
+from bridge.search.tags import parse_path
 from dicomweb.params import FIELDS_LIMIT, SearchRequest, Target, parse
-from dicomweb.tags import parse_path
-from dicomweb.values import LIST_LIMIT, matcher
 from storage.query import AnyOf, DateTimeRange, Empty, Range, Single, Universal, Wildcard
 from storage.records import Level
 

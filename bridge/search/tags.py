@@ -1,4 +1,4 @@
-"""Attribute names of a query string -> tag paths (PS3.18 §8.3.4.1; DICOM.md Q1, Q21). Pure."""
+"""Attribute names -> tag paths (PS3.18 §8.3.4.1; DICOM.md Q1, Q21). Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Values of a query string -> matchers by VR (PS3.18 §8.3.4.1, PS3.4 §C.2.2.2, PS3.5 §6.2; DICOM.md Q8-Q13). Pure."""
+"""Values of search keys -> matchers by VR (PS3.18 §8.3.4.1, PS3.4 §C.2.2.2, PS3.5 §6.2; DICOM.md Q8-Q13). Pure."""
 
 from __future__ import annotations
 
