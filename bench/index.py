@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from storage.index import SqlIndex, migrate, open_index
-from storage.query import Criterion, Matcher, Query, Range, Single, Wildcard
+from storage.query import Criterion, Fuzzy, Matcher, Query, Range, Single, Wildcard
 from storage.records import InstanceRecord, Level, Location, Origin, ResourceRef
 
 FAMILIES = ("ZHANG", "WANG", "LI", "ZHAO", "CHEN", "Smith", "Johnson", "Williams", "Brown", "Jones", "Garcia", "Miller")
@@ -74,6 +74,11 @@ def _searches(index: SqlIndex, record: InstanceRecord) -> None:
         "name contains, many": (NAME, "PN", Wildcard("*an*")),
         "name contains, two Han": (NAME, "PN", Wildcard(f"*{ideographic[2:]}*")),
         "name contains, one Han": (NAME, "PN", Wildcard(f"*{ideographic[0]}*")),
+        "name fuzzy, pinyin, few": (NAME, "PN", Fuzzy(("zhang yongjie",))),
+        "name fuzzy, initials, few": (NAME, "PN", Fuzzy(("zyj",))),
+        "name fuzzy, two words, many": (NAME, "PN", Fuzzy(("zhang a",))),
+        "name fuzzy, one letter": (NAME, "PN", Fuzzy(("z",))),
+        "name fuzzy, nobody": (NAME, "PN", Fuzzy(("li smithers",))),
         "accession contains": (ACCESSION, "SH", Wildcard(f"*{record.attributes['AccessionNumber'][3:8]}*")),
         "one day": (DATE, "DA", Single(record.attributes["StudyDate"])),
         "date range": (DATE, "DA", Range("20150101", "20150630")),

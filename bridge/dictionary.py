@@ -37,6 +37,14 @@ def vr_of(tag: int) -> str:
     return public.get(tag) or next((vr for mask, bits, vr in repeating if tag & mask == bits), "UN")
 
 
+def is_multi_valued(tag: int) -> bool:
+    """Whether PS3.6 lets the attribute have more than one value; True where it does not know the attribute."""
+    from pydicom.datadict import DicomDictionary
+
+    row = DicomDictionary.get(tag)
+    return row is None or str(row[1]) != "1"
+
+
 @functools.cache
 def _tables() -> tuple[dict[int, str], tuple[tuple[int, int, str], ...]]:
     """(tag -> VR, (mask, bits, VR) of repeating groups such as 60xx)."""

@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl
 
 from bridge.errors import InvalidRequest
 from bridge.search import keys as search_keys
+from bridge.search.matchers import Ways
 from bridge.search.tags import parse_path, shown, vr_of
 from storage.query import Query
 from storage.records import Level, ResourceRef
@@ -66,8 +67,9 @@ def parse(query_string: str, target: Target, *, site: str, limit_default: int, l
     keys = _keys(pairs)
     search_keys.check(keys, target.level)
     asked, everything = _includes(value for name, value in pairs if name == "includefield")
-    empties = reserved.get("emptyvaluematching") == "true"
-    criteria, intervals = search_keys.criteria(keys, empty_value_matching=empties)
+    fuzzy, empty_value, multiple_value = (reserved.get(flag) == "true" for flag in _FLAGS)
+    ways = Ways(fuzzy=fuzzy, empty_value=empty_value, multiple_value=multiple_value)
+    criteria, intervals = search_keys.criteria(keys, ways)
     query = Query(
         site=site,
         level=target.level,
@@ -136,8 +138,8 @@ def _number(name: str, text: str | None, default: int) -> int:
 
 def _warnings(reserved: dict[str, str], keys: dict[tuple[int, ...], str]) -> tuple[str, ...]:
     warnings = []
-    if reserved.get("fuzzymatching") == "true":
-        warnings.append(NOT_FUZZY)
+    if reserved.get("fuzzymatching") == "true" and any(value and vr_of(path) == "UN" for path, value in keys.items()):
+        warnings.append(NOT_FUZZY)  # whether a private attribute is a name only the instances know
     if keys.get((_TIMEZONE,)):
         warnings.append(NO_TIMEZONE)
     return tuple(warnings)

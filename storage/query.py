@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import math
 import re
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from storage.names import fold, person_name_forms, sounds_like
 from storage.records import Level, ResourceRef
 
 NUMBER_VRS = frozenset({"IS", "DS", "US", "SS", "UL", "SL"})  # compared as numbers
@@ -62,7 +62,26 @@ class Empty:
     """Empty value matching (PS3.18 §8.3.4.5): absent or zero length."""
 
 
-Matcher = Single | AnyOf | Wildcard | Range | Universal | Empty
+@dataclass(frozen=True, slots=True)
+class AllOf:
+    """Multiple value matching (PS3.4 §C.2.2.2.8): every one of these is among the attribute's values."""
+
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Fuzzy:
+    """Fuzzy semantic matching of person names (PS3.4 §C.2.2.2.1.1): what `AnyOf` finds, and what sounds like a value.
+
+    A name sounds like a value when each word of the value begins a word of the name: in any order, with or without
+    spaces and carets, without case and accents, Chinese names also by pinyin and initials (storage/names.py).
+    """
+
+    values: tuple[str, ...]
+
+
+Matcher = Single | AnyOf | AllOf | Wildcard | Fuzzy | Range | Universal | Empty
+MULTIPLE_VALUE_VRS = frozenset({"AE", "AS", "AT", "CS", "LO", "PN", "SH", "UC"})  # PS3.4 §C.2.2.2.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,13 +138,6 @@ class Page:
     remaining: int
 
 
-def fold(text: str) -> str:
-    """The form in which person names are compared: no case, no accents, width-folded, single spaces."""
-    decomposed = unicodedata.normalize("NFKD", text)
-    bare = "".join(char for char in decomposed if not unicodedata.combining(char))
-    return " ".join(bare.casefold().split())
-
-
 def satisfies(matcher: Matcher, vr: str, values: Sequence[str]) -> bool:
     """Whether an attribute with these values (none when absent) matches: the definition the index is tested by."""
     present = [value for value in (significant(vr, value) for value in values) if value]
@@ -143,6 +155,10 @@ def satisfies(matcher: Matcher, vr: str, values: Sequence[str]) -> bool:
                 )
                 for value in wanted
             )
+        case AllOf(wanted):
+            return all(_any_single(vr, value, present) for value in wanted)
+        case Fuzzy(wanted):
+            return satisfies(AnyOf(wanted), vr, values) or any(sounds_like(value, present) for value in wanted)
         case Wildcard(pattern):
             regex = wildcard_regex(fold(pattern) if vr == "PN" else pattern)
             return any(regex.fullmatch(text) for value in present for text in _comparable(vr, value))
@@ -167,13 +183,6 @@ def wildcard_regex(pattern: str) -> re.Pattern[str]:
     """The regular expression of a wildcard pattern; only `*` and `?` are special."""
     parts = (".*" if char == "*" else "." if char == "?" else re.escape(char) for char in pattern)
     return re.compile("".join(parts), re.DOTALL)
-
-
-def person_name_forms(value: str) -> list[str]:
-    """The folded texts a PN is found by: the whole value and each non-empty component group (PS3.5 §6.2.1)."""
-    groups = [fold(group.rstrip("^ ")) for group in value.split("=")]
-    whole = fold(value.rstrip("^= "))
-    return list(dict.fromkeys(text for text in (whole, *groups) if text))
 
 
 def full_precision(vr: str, value: str) -> str:

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 
 from bridge.errors import InvalidRequest
 from bridge.search.levels import ORDER
-from bridge.search.matchers import interval, matcher
-from bridge.search.tags import creator_of, vr_of
+from bridge.search.matchers import USUAL, Ways, interval, matcher
+from bridge.search.tags import creator_of, is_multi_valued, vr_of
 from storage.attributes import BY_PATH, COMPUTED, MATCHABLE_COMPUTED
 from storage.query import Criterion, DateTimeRange, Matcher, Universal
 from storage.records import Level
@@ -51,7 +51,7 @@ def check(keys: Keys, level: Level) -> None:
 
 
 def criteria(
-    keys: Keys, *, empty_value_matching: bool, combined: bool = True
+    keys: Keys, ways: Ways = USUAL, *, combined: bool = True
 ) -> tuple[tuple[Criterion, ...], tuple[DateTimeRange, ...]]:
     """Matchers of all keys; where `combined`, a date range and its time range become one interval."""
     found, intervals, paired = [], [], set[tuple[int, ...]]()
@@ -64,16 +64,16 @@ def criteria(
         if path in paired or path[-1] in _NO_KEYS:
             continue
         vr = vr_of(path)
-        wanted = _named_matcher(path, vr, value, empty_value_matching=empty_value_matching)
+        wanted = _named_matcher(path, vr, value, ways)
         if not isinstance(wanted, Universal):
             found.append(Criterion(path, vr, wanted))
     return tuple(found), tuple(intervals)
 
 
-def _named_matcher(path: tuple[int, ...], vr: str, value: str, *, empty_value_matching: bool) -> Matcher:
+def _named_matcher(path: tuple[int, ...], vr: str, value: str, ways: Ways) -> Matcher:
     """As `matcher`, with the attribute's name in the error."""
     try:
-        return matcher(vr, value, empty_value_matching=empty_value_matching)
+        return matcher(vr, value, ways, is_multi_valued=ways.multiple_value and is_multi_valued(path[-1]))
     except InvalidRequest as error:
         raise InvalidRequest(f"{'.'.join(f'{tag:08X}' for tag in path)}: {error}") from error
 

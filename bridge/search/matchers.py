@@ -6,9 +6,23 @@ import re
 from dataclasses import dataclass
 
 from bridge.errors import InvalidRequest
-from storage.query import WILDCARD_VRS, AnyOf, Empty, Matcher, Range, Single, Universal, Wildcard
+from storage.query import (
+    MULTIPLE_VALUE_VRS,
+    WILDCARD_VRS,
+    AllOf,
+    AnyOf,
+    Empty,
+    Fuzzy,
+    Matcher,
+    Range,
+    Single,
+    Universal,
+    Wildcard,
+)
 
 LIST_LIMIT = 2000  # values in one list
+ALL_LIMIT = 20  # values that must all be there
+FUZZY_LIMIT = 20  # names in one list of fuzzy matching
 VALUE_LIMIT = 1024  # characters in one value
 
 UNMATCHABLE_VRS = frozenset({"SQ", "OB", "OD", "OF", "OL", "OV", "OW"})
@@ -36,17 +50,38 @@ class Interval:
     is_range: bool
 
 
-def matcher(vr: str, text: str, *, empty_value_matching: bool = False) -> Matcher:
-    """The matcher of one key's value. Raises InvalidRequest with what the VR allows."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ways:
+    """The kinds of matching that a search asks for besides the usual ones (PS3.18 §8.3.4.2, §8.3.4.5, §8.3.4.6)."""
+
+    fuzzy: bool = False
+    empty_value: bool = False
+    multiple_value: bool = False
+
+
+USUAL = Ways()
+
+
+def matcher(vr: str, text: str, ways: Ways = USUAL, *, is_multi_valued: bool = False) -> Matcher:
+    """The matcher of one key's value. Raises InvalidRequest with what the VR allows.
+
+    `is_multi_valued`: the attribute may have several values, so that multiple value matching applies to it.
+    """
     if text == "":
         return Universal()
-    if empty_value_matching and text == '""':
+    if ways.empty_value and text == '""':
         return Empty()
     if vr in UNMATCHABLE_VRS:
         raise InvalidRequest(f"a {vr} attribute has no value to compare with; name an attribute inside it")
     if vr in WILDCARD_VRS and set(text) == {"*"}:
         return Universal()
     values = _split(vr, text)
+    if ways.fuzzy and vr == "PN":
+        if len(values) > FUZZY_LIMIT:
+            raise InvalidRequest(f"fuzzy matching takes at most {FUZZY_LIMIT} names")
+        return Fuzzy(tuple(dict.fromkeys(_checked(vr, value) for value in values)))
+    if ways.multiple_value and is_multi_valued and vr in MULTIPLE_VALUE_VRS and len(values) > 1:
+        return _all_of(vr, values)
     if len(values) == 1:
         return _single(vr, values[0])
     if len(values) > LIST_LIMIT:
@@ -79,6 +114,14 @@ def _split(vr: str, text: str) -> list[str]:
     if not kept:
         raise InvalidRequest("the value holds only separators or blanks")
     return kept
+
+
+def _all_of(vr: str, values: list[str]) -> AllOf:
+    if len(values) > ALL_LIMIT:
+        raise InvalidRequest(f"at most {ALL_LIMIT} values can be asked to be there together")
+    if any("*" in value or "?" in value for value in values):
+        raise InvalidRequest("values that must all be there cannot hold wildcards (PS3.4 section C.2.2.2.8)")
+    return AllOf(tuple(dict.fromkeys(_checked(vr, value) for value in values)))
 
 
 def _stripped(vr: str, text: str) -> str:

@@ -8,13 +8,14 @@ from functools import lru_cache
 
 from bridge import dictionary
 from bridge.errors import InvalidRequest
-from storage.attributes import BY_KEYWORD, BY_PATH, COMPUTED
+from storage.attributes import BY_KEYWORD, BY_PATH, COMPUTED, MATCHABLE_COMPUTED
 
 DEPTH_LIMIT = 8  # sequences in one path
 
 _TAG = re.compile(r"[0-9A-Fa-f]{8}")
 _KEYWORD = re.compile(r"[A-Z][A-Za-z0-9]{0,127}")
 _COMPUTED_TAGS = {tag: vr for tag, vr, _ in COMPUTED.values()}
+_SEVERAL = frozenset(COMPUTED[keyword][0] for keyword in MATCHABLE_COMPUTED)
 
 
 @lru_cache(maxsize=4096)
@@ -37,6 +38,11 @@ def vr_of(path: tuple[int, ...]) -> str:
     if path[-1] in _COMPUTED_TAGS:
         return _COMPUTED_TAGS[path[-1]]
     return dictionary.vr_of(path[-1]).partition(" ")[0]  # "US or SS" is matched as a number either way
+
+
+def is_multi_valued(tag: int) -> bool:
+    """Whether an attribute may have several values (PS3.6)."""
+    return tag in _SEVERAL or dictionary.is_multi_valued(tag)
 
 
 def is_private(tag: int) -> bool:

@@ -7,12 +7,11 @@ A condition is a predicate on one row. Where an index can find the rows that may
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import (
-    BindParameter,
     ColumnElement,
     Select,
     Table,
@@ -30,22 +29,25 @@ from sqlalchemy import (
 from storage.attributes import BY_PATH, COMPUTED, MATCHABLE_COMPUTED, IndexedAttribute
 from storage.errors import InvalidQuery
 from storage.index import values
-from storage.index.database import Session
-from storage.index.schema import IDENTITY, STUDY_LOOKUPS, Words, form, gram, instance, key_column, series, study
+from storage.index.parameters import Comparison, Parameters, successor
+from storage.index.schema import IDENTITY, STUDY_LOOKUPS, form, gram, instance, key_column, series, study
 from storage.index.sql import Among, Matches
+from storage.names import fold, ways
 from storage.query import (
+    MULTIPLE_VALUE_VRS,
     RANGE_VRS,
     WILDCARD_VRS,
+    AllOf,
     AnyOf,
     Criterion,
     DateTimeRange,
     Empty,
+    Fuzzy,
     Matcher,
     Range,
     Single,
     Universal,
     Wildcard,
-    fold,
     significant,
     sort_key,
 )
@@ -60,8 +62,6 @@ _COMPUTED: dict[tuple[int, ...], IndexedAttribute] = {
     )
     for keyword, column in zip(MATCHABLE_COMPUTED, ("modalities", "sop_classes"), strict=True)
 }
-
-Comparison = Callable[[ColumnElement[Any]], ColumnElement[bool]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +86,8 @@ class Condition:
     candidates: list[Candidates] = field(default_factory=list)
 
 
-class Matching:
+class Matching(Parameters):
     """Turns the criteria of one search into conditions, and collects their parameters."""
-
-    def __init__(self, session: Session, site_id: int) -> None:
-        self._session = session
-        self.parameters: dict[str, Any] = {"site_id": site_id}
-        self.shape: list[object] = []  # every decision that shapes the SQL: equal shapes, equal text
 
     def criterion(self, criterion: Criterion) -> Condition:
         """Raises InvalidQuery for an attribute that is not indexed or a kind of matching its VR does not know."""
@@ -136,6 +131,10 @@ class Matching:
             return Condition(attribute.level, _is_empty(attribute, table))
         if isinstance(matcher, AnyOf):
             return self._any_of(attribute, matcher.values)
+        if isinstance(matcher, AllOf):
+            return self._all_of(attribute, matcher.values)
+        if isinstance(matcher, Fuzzy):
+            return self._fuzzy(attribute, matcher.values)
         comparison = self._comparison(attribute, matcher)
         if comparison is None:
             self.shape.append("never")
@@ -153,6 +152,10 @@ class Matching:
         parts = [self._condition(attribute, Wildcard(one)) for one in wild]
         if plain:
             parts.append(self._among(attribute, plain))
+        return self._either(attribute, parts)
+
+    def _either(self, attribute: IndexedAttribute, parts: Sequence[Condition]) -> Condition:
+        """Any one of the conditions; their candidates together, if all have some."""
         self.shape.append(len(parts))
         if not parts:
             return Condition(attribute.level, false())
@@ -161,6 +164,38 @@ class Matching:
             table = parts[0].candidates[0].table
             queries = tuple(query for part in parts for query in part.candidates[0].queries)
             found.candidates.append(Candidates(table, queries))
+        return found
+
+    def _all_of(self, attribute: IndexedAttribute, wanted: Sequence[str]) -> Condition:
+        """Values that must all be there; the candidates of any of them will do."""
+        self.shape.append(len(wanted))
+        parts = [self._condition(attribute, Single(one)) for one in wanted]
+        found = Condition(attribute.level, and_(true(), *(part.predicate for part in parts)))
+        found.candidates += [candidates for part in parts for candidates in part.candidates]
+        return found
+
+    def _fuzzy(self, attribute: IndexedAttribute, wanted: Sequence[str]) -> Condition:
+        """What the values mean literally, and the names that each word of a value begins an opening of."""
+        parts = [self._any_of(attribute, wanted)]
+        parts += [self._by_openings(attribute, way) for one in wanted for way in ways(one)]
+        return self._either(attribute, parts)
+
+    def _by_openings(self, attribute: IndexedAttribute, words: Sequence[str]) -> Condition:
+        """Longest word first: its openings are walked, the others looked up by the row."""
+        self.shape.append(("openings", len(words)))
+        table, tag = TABLES[attribute.level], values.FUZZY | attribute.tag
+        first, *others = (self._begins(word) for word in words)
+        walked = form.alias("walked")
+        query = select(walked.c.owner).where(
+            walked.c.site_id == self._site(),
+            walked.c.attribute == self._bind(tag),
+            first(walked.c.form),
+            *(self._owns_form(walked.c.owner, tag, begins(form.c.form)) for begins in others),
+        )
+        everywhere = (self._owns_form(table.c.id, tag, begins(form.c.form)) for begins in (first, *others))
+        found = Condition(attribute.level, and_(*everywhere))
+        if attribute.level is Level.STUDY:
+            found.candidates.append(Candidates(table, (query,)))
         return found
 
     def _among(self, attribute: IndexedAttribute, wanted: Sequence[str]) -> Condition:
@@ -286,46 +321,14 @@ class Matching:
         return several
 
     def _has_form(self, attribute: IndexedAttribute, comparison: ColumnElement[bool]) -> ColumnElement[bool]:
-        owner = TABLES[attribute.level].c.id
-        return exists().where(form.c.owner == owner, form.c.attribute == self._bind(attribute.tag), comparison)
+        return self._owns_form(TABLES[attribute.level].c.id, attribute.tag, comparison)
+
+    def _owns_form(self, owner: ColumnElement[Any], tag: int, comparison: ColumnElement[bool]) -> ColumnElement[bool]:
+        return exists().where(form.c.owner == owner, form.c.attribute == self._bind(tag), comparison)
 
     def _forms(self, attribute: IndexedAttribute, comparison: ColumnElement[bool]) -> Select[Any]:
         mine = and_(form.c.site_id == self._site(), form.c.attribute == self._bind(attribute.tag))
         return select(form.c.owner).where(mine, comparison)
-
-    def _between(self, column: ColumnElement[Any], low: str | None, high: str | None) -> list[ColumnElement[bool]]:
-        self.shape.append((low is None, high is None))
-        bounds = []
-        if low is not None:
-            bounds.append(column >= self._bind(low))
-        if high is not None:
-            bounds.append(column <= self._bind(high))
-        return bounds
-
-    def _key(self, column: ColumnElement[Any], key: str | float) -> ColumnElement[Any]:
-        """A key as the column has it: numbers are text in the table of forms."""
-        return self._bind(values.form_of_key(key) if column is form.c.form else key)
-
-    def _site(self) -> ColumnElement[Any]:
-        return bindparam("site_id", type_=study.c.site_id.type)
-
-    def _bind(self, value: Any) -> BindParameter[Any]:
-        return bindparam(self._name(value), type_=Words if isinstance(value, str) else None)
-
-    def _name(self, value: Any) -> str:
-        name = f"p{len(self.parameters)}"
-        self.parameters[name] = value
-        return name
-
-
-def successor(prefix: str) -> str | None:
-    """The first text after every text that begins with `prefix`, by code point; None when there is none."""
-    while prefix:
-        code = ord(prefix[-1]) + 1
-        if code <= 0x10FFFF:
-            return prefix[:-1] + chr(0xE000 if 0xD800 <= code <= 0xDFFF else code)
-        prefix = prefix[:-1]
-    return None
 
 
 def _days(matcher: Matcher) -> tuple[str | None, str | None]:
@@ -344,6 +347,10 @@ def _check(vr: str, matcher: Matcher) -> None:
         raise InvalidQuery(f"a {vr} has no wildcard matching")
     if isinstance(matcher, Range) and vr not in RANGE_VRS:
         raise InvalidQuery(f"a {vr} has no range matching")
+    if isinstance(matcher, AllOf) and vr not in MULTIPLE_VALUE_VRS:
+        raise InvalidQuery(f"a {vr} has no multiple value matching")
+    if isinstance(matcher, Fuzzy) and vr != "PN":
+        raise InvalidQuery(f"a {vr} has no fuzzy matching")
 
 
 def _plain(vr: str, value: str) -> str:

@@ -9,19 +9,27 @@ from dataclasses import dataclass
 from sqlalchemy import func, insert, select
 
 from storage.errors import SchemaMismatch
-from storage.index import first_tables, schema
+from storage.index import first_tables, openings, schema
 from storage.index.database import Database, Prepared, Session
 
 
 @dataclass(frozen=True, slots=True)
 class Migration:
-    """One step: a name for people, and the statements for a kind of database."""
+    """One step: a name for people, the statements for a kind of database, and what is computed from the rows there."""
 
     name: str
     statements: Callable[[str], list[str]]
+    fill: Callable[[Session], None] | None = None
 
 
-MIGRATIONS: tuple[Migration, ...] = (Migration("0001 first tables", first_tables.statements),)
+def _no_statements(_kind: str) -> list[str]:
+    return []
+
+
+MIGRATIONS: tuple[Migration, ...] = (
+    Migration("0001 first tables", first_tables.statements),
+    Migration("0002 openings of names", _no_statements, openings.fill),
+)
 
 _VERSION = select(func.max(schema.schema_version.c.version))
 _RECORD = insert(schema.schema_version)
@@ -61,6 +69,8 @@ def _apply(database: Database, session: Session) -> list[str]:
     for number, migration in enumerate(MIGRATIONS[present:], present + 1):
         for statement in migration.statements(database.name):
             session.run(Prepared(statement, {}))
+        if migration.fill is not None:
+            migration.fill(session)
         session.run(_RECORD, {"version": number, "applied_at": time.time_ns() // 1000})
         applied.append(migration.name)
     return applied

@@ -14,7 +14,6 @@ from typing import Any
 import orjson
 from sqlalchemy import and_, bindparam, delete, insert, select, update
 
-from storage.attributes import at_level
 from storage.index import values
 from storage.index.database import Row, Session
 from storage.index.schema import form, gram, series, study, variant
@@ -30,7 +29,7 @@ _SERIES = (
     "instance_count", "size_bytes", "own_metadata",
     "winner_received_at", "winner_sop_instance_uid", "variant", "disagrees", "revision", "changed_at",
 )  # fmt: skip
-_TAGS = {level: [attribute.tag for attribute in at_level(level)] for level in Level}
+_TAGS = {level: values.form_tags(level) for level in Level}
 _NOBODY = (1 << 62, "")  # loses against every instance
 
 

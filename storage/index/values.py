@@ -10,7 +10,8 @@ import orjson
 
 from storage.attributes import BY_KEYWORD, COMPUTED, IndexedAttribute, at_level
 from storage.index.schema import IDENTITY, NO_NUMBER, key_column
-from storage.query import NUMBER_VRS, person_name_forms, significant, sort_key
+from storage.names import openings, person_name_forms
+from storage.query import NUMBER_VRS, significant, sort_key
 from storage.records import Level
 
 TEXT_LIMIT = (
@@ -21,6 +22,8 @@ SOP_CLASSES = COMPUTED["SOPClassesInStudy"][0]
 
 # The attributes that `*contains*` is quick on: tag -> a small number that is part of every gram and never changes.
 GRAMMED = {0x00100010: 1, 0x00100020: 2, 0x00080050: 3, 0x00081030: 4, 0x00080090: 5}
+
+FUZZY = 1 << 32  # beside a tag in the table of forms: these are openings of names (storage/names.py)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -87,7 +90,16 @@ def forms(attributes: Mapping[str, str], level: Level) -> list[tuple[int, str]]:
         if text is not None and (attribute.vr == "PN" or "\\" in text):
             for form in value_forms(attribute, text):
                 found[attribute.tag, form] = None
+        if text is not None and attribute.vr == "PN":
+            for value in text.split("\\"):
+                found |= dict.fromkeys((FUZZY | attribute.tag, opening) for opening in openings(value))
     return list(found)
+
+
+def form_tags(level: Level) -> list[int]:
+    """What the forms of a row of `level` may stand under."""
+    tags = [attribute.tag for attribute in at_level(level)]
+    return [*tags, *(FUZZY | attribute.tag for attribute in at_level(level) if attribute.vr == "PN")]
 
 
 def value_forms(attribute: IndexedAttribute, text: str) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -264,20 +265,64 @@ def test_q13_8_3_4_5_empty_value_matching_finds_the_empty_and_the_absent(web: We
     assert "warning" not in response.headers
 
 
-def test_q14_8_3_4_6_multiple_values_match_any(web: Web) -> None:
+def test_q14_c_2_2_2_8_multiple_values_must_all_be_there(web: Web) -> None:
+    assert studies(web, "multiplevaluematching=true&ModalitiesInStudy=CT%5CMR") == [STUDY]
+    assert studies(web, "multiplevaluematching=true&ModalitiesInStudy=MR%5CCT%5CCT") == [STUDY]
+    assert studies(web, "multiplevaluematching=true&ModalitiesInStudy=CT%5CCR") == []
+    assert studies(web, "multiplevaluematching=false&ModalitiesInStudy=CT%5CCR") == BOTH
+    assert web.get("/studies?multiplevaluematching=true&ModalitiesInStudy=CT%5CC*").status_code == 400
+
+
+def test_q14_8_3_4_6_an_attribute_of_one_value_matches_any_of_a_list(web: Web) -> None:
     assert studies(web, "multiplevaluematching=true&PatientID=P1%5CP2") == BOTH
     assert studies(web, "PatientID=P9%5CP2") == [OTHER_STUDY]
 
 
-@pytest.mark.parametrize(("flag", "warned"), [("true", True), ("false", False)])
-def test_q15_8_3_4_2_fuzzy_matching_is_answered_literally_with_the_warning(web: Web, flag: str, warned: bool) -> None:
-    response = web.get(f"/studies?fuzzymatching={flag}&PatientID=P1")
+@pytest.mark.parametrize(
+    "name",
+    ["zhang", "san zhang", "ZHANGSAN", "Zhang^San", "zs", "张三", "三", "sanzhang", "*zhang*", "zh s", "ZHĀNG SĀN"],
+)
+def test_q15_8_3_4_2_fuzzy_matching_knows_components_prefixes_pinyin_and_initials(web: Web, name: str) -> None:
+    response = web.get(f"/studies?fuzzymatching=true&PatientName={quote(name)}")
     assert uids(response.json(), STUDY_UID) == [STUDY]
-    text = (
-        f"299 http://pacs.test:8042{ROOT}: The fuzzymatching parameter is not supported. "
-        "Only literal matching has been performed."
+    assert "warning" not in response.headers
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("PatientName=jorg", [OTHER_STUDY]),
+        ("PatientName=Jorg+Muller", [OTHER_STUDY]),
+        ("PatientName=rg", []),
+        ("PatientName=zhang+si", []),
+        ("PatientName=li\\jo", [OTHER_STUDY]),
+        ("ReferringPhysicianName=wu", [STUDY]),
+        ("ReferringPhysicianName=ww&PatientName=zs", [STUDY]),
+        ("PatientID=P1", [STUDY]),
+        ("PatientID=p1", []),
+        ("PatientName=%5E", []),
+    ],
+)
+def test_q15_c_2_2_2_1_1_fuzzy_matching_of_names_only(web: Web, query: str, expected: list[str]) -> None:
+    assert studies(web, f"fuzzymatching=true&{query}") == expected
+
+
+def test_q15_without_fuzzy_matching_names_match_as_a_whole(web: Web) -> None:
+    assert studies(web, "fuzzymatching=false&PatientName=zhang") == []
+
+
+def test_q15_a_name_that_is_not_indexed_is_matched_fuzzily_too(tmp_path: Path) -> None:
+    with open_web(tmp_path) as own:
+        own.add(ct(8, PerformingPhysicianName="张^三"))
+        own.add(ct(9, PerformingPhysicianName="单^雄信"))
+        assert uids(own.json("/instances?fuzzymatching=true&PerformingPhysicianName=sxx")) == [f"{SERIES}.9"]
+
+
+def test_q15_8_3_4_2_a_private_key_is_matched_literally_with_the_warning(web: Web) -> None:
+    response = web.get("/instances?fuzzymatching=true&00090010=ACME&00091001=x")
+    assert response.headers["warning"] == (
+        f"299 {_base()}: The fuzzymatching parameter is not supported. Only literal matching has been performed."
     )
-    assert response.headers.get("warning") == (text if warned else None)
 
 
 def test_q16_8_3_4_3_fields_may_be_listed_and_repeated(web: Web) -> None:

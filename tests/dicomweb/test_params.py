@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.errors import InvalidRequest
-from bridge.search.matchers import LIST_LIMIT, matcher
+from bridge.search.matchers import ALL_LIMIT, FUZZY_LIMIT, LIST_LIMIT, Ways, matcher
 from bridge.search.tags import parse_path
 from dicomweb.params import FIELDS_LIMIT, SearchRequest, Target, parse
-from storage.query import AnyOf, DateTimeRange, Empty, Range, Single, Universal, Wildcard
+from storage.query import AllOf, AnyOf, DateTimeRange, Empty, Fuzzy, Range, Single, Universal, Wildcard
 from storage.records import Level
 
 STUDIES = Target(level=Level.STUDY, scope=None, returned=frozenset({Level.STUDY}))
@@ -94,8 +94,36 @@ def test_values_that_a_vr_cannot_have_are_refused(vr: str, text: str) -> None:
 
 
 def test_two_quotes_are_the_empty_value_only_when_asked() -> None:
-    assert matcher("LO", '""', empty_value_matching=True) == Empty()
+    assert matcher("LO", '""', Ways(empty_value=True)) == Empty()
     assert matcher("LO", '""') == Single('""')
+
+
+def test_fuzzy_matching_is_for_person_names_alone() -> None:
+    fuzzy = Ways(fuzzy=True)
+    assert matcher("PN", "zhang san", fuzzy) == Fuzzy(("zhang san",))
+    assert matcher("PN", "a\\b", fuzzy) == Fuzzy(("a", "b"))
+    assert matcher("PN", "*", fuzzy) == Universal()
+    assert matcher("LO", "zhang san", fuzzy) == Single("zhang san")
+    with pytest.raises(InvalidRequest, match="at most"):
+        matcher("PN", "\\".join(map(str, range(FUZZY_LIMIT + 1))), fuzzy)
+
+
+def test_multiple_values_must_all_be_there_where_an_attribute_may_have_several() -> None:
+    multiple = Ways(multiple_value=True)
+    assert matcher("CS", "CT\\PT", multiple, is_multi_valued=True) == AllOf(("CT", "PT"))
+    assert matcher("CS", "CT", multiple, is_multi_valued=True) == Single("CT")
+    assert matcher("CS", "CT\\PT", multiple) == AnyOf(("CT", "PT"))
+    assert matcher("UI", "1.2\\1.3", multiple, is_multi_valued=True) == AnyOf(("1.2", "1.3"))
+    for refused in ("CT\\P*", "\\".join(map(str, range(ALL_LIMIT + 1)))):
+        with pytest.raises(InvalidRequest):
+            matcher("CS", refused, multiple, is_multi_valued=True)
+
+
+@pytest.mark.parametrize(
+    ("query", "warned"), [("PatientName=x", False), ("", False), ("00091001=x&00090010=ACME", True)]
+)
+def test_a_name_that_fuzzy_matching_cannot_know_is_warned_of(query: str, warned: bool) -> None:
+    assert bool(understand(f"fuzzymatching=true&{query}", INSTANCES).warnings) == warned
 
 
 def test_two_ranges_are_one_interval_and_other_pairs_stay_two_keys() -> None:

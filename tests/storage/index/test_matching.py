@@ -10,15 +10,18 @@ from hypothesis import strategies as st
 
 from storage.attributes import BY_KEYWORD, COMPUTED
 from storage.index import SqlIndex
-from storage.index.matching import successor
+from storage.index.parameters import successor
 from storage.index.values import canonical
 from storage.query import (
+    MULTIPLE_VALUE_VRS,
     RANGE_VRS,
     WILDCARD_VRS,
+    AllOf,
     AnyOf,
     Criterion,
     DateTimeRange,
     Empty,
+    Fuzzy,
     Matcher,
     Query,
     Range,
@@ -33,7 +36,35 @@ from storage.records import InstanceRecord, Level, ResourceRef
 from tests.storage.index.building import CT, MR, PERSON, keep, record, ref
 
 TEXTS = ["a", "A", "ab", "aB ", "b%", "a_b", "[a]", "*", "张三", "张^三", "Zhang^San=张^三", "x\\ab", "", " ", "é", "e"]
-NAMES = ["Zhang^San=张^三=", "zhang^si", "Müller^Jörg", "Li^Si\\Wang^Wu", "张三", "", "ZHANG", "San^Zhang"]
+NAMES = [
+    "Zhang^San=张^三=",
+    "zhang^si",
+    "Müller^Jörg",
+    "Li^Si\\Wang^Wu",
+    "张三",
+    "",
+    "ZHANG",
+    "San^Zhang",
+    "吕^布",
+    "单^雄信",
+]
+SOUNDS = [
+    "zhang",
+    "san zhang",
+    "ZHANGSAN",
+    "zs",
+    "z s",
+    "lv",
+    "lü bu",
+    "dan",
+    "shan xx",
+    "张",
+    "三 张",
+    "mul jo",
+    "wu li",
+    "^",
+    "*a*",
+]
 DATES = ["20260101", "2026.01.02", "20260301", "unknown", "", "20251231\\20260301"]
 TIMES = ["10", "1015", "10:15:00", "101500.5", "noon", "", "235959.999999"]
 NUMBERS = ["1", "01", "2", " 10", "1.5", "x", "", "1\\2", "-3"]
@@ -83,6 +114,12 @@ def matchers(draw: st.DrawFn, keyword: str, vr: str) -> Matcher:
         )
         patterns = pieces.map("".join)
         kinds += [patterns.map(Wildcard), patterns.map(lambda one: AnyOf((one, "ab")))]
+    if vr == "PN":
+        kinds.append(
+            st.lists(st.sampled_from(SOUNDS) | value, min_size=1, max_size=2).map(lambda some: Fuzzy((*some,)))
+        )
+    if vr in MULTIPLE_VALUE_VRS:
+        kinds.append(st.lists(value, min_size=1, max_size=2).map(lambda some: AllOf((*some,))))
     if vr in RANGE_VRS:
         keys = st.sampled_from([key for text in texts if isinstance(key := sort_key(vr, text), str)])
         kinds.append(st.builds(Range, st.none() | keys, st.none() | keys))
@@ -239,6 +276,7 @@ def test_what_was_removed_is_not_found_by_any_of_its_values(index: SqlIndex) -> 
     for path, vr, matcher in (
         ((0x00100010,), "PN", Wildcard("*李*")),
         ((0x00100010,), "PN", Wildcard("li*")),
+        ((0x00100010,), "PN", Fuzzy(("ls",))),
         ((0x00081030,), "LO", Single("neck")),
         ((0x00080061,), "CS", Single("CT")),
     ):

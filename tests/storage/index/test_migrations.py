@@ -13,6 +13,10 @@ from storage.errors import SchemaMismatch, StorageUnavailable
 from storage.index import migrate, open_index
 from storage.index.migrations import MIGRATIONS
 from storage.index.schema import metadata
+from storage.index.values import FUZZY
+from storage.query import Fuzzy
+from storage.records import Level
+from tests.storage.index.building import Clock, find, keep, record
 
 
 def _engine(url: str) -> Any:
@@ -68,6 +72,29 @@ def test_the_migrations_make_the_same_tables_on_postgresql(postgres_url: str) ->
     assert shapes[0] == shapes[1]
 
 
+def test_names_that_came_before_fuzzy_matching_are_found_after_a_migration(
+    empty_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from storage.index import migrations
+
+    monkeypatch.setattr(migrations, "MIGRATIONS", MIGRATIONS[:1])
+    migrate(empty_url)
+    older = open_index(empty_url, now=Clock())
+    for number in (1, 2):
+        keep(older, record(number, attributes={"PatientName": "Li^Si=李^四", "ReferringPhysicianName": "曾^国藩"}))
+    older.close()
+    engine = _engine(empty_url)
+    with engine.begin() as connection:  # as it was
+        connection.execute(text(f"DELETE FROM form WHERE attribute >= {FUZZY}"))
+    engine.dispose()
+    monkeypatch.undo()
+    migrate(empty_url)
+    index = open_index(empty_url)
+    for path, asked in (((0x00100010,), "ls"), ((0x00080090,), "zgf")):
+        assert find(index, Level.STUDY, (path, "PN", Fuzzy((asked,)))) == ["1.2.1", "1.2.2"]
+    index.close()
+
+
 def test_migrations_that_start_together_run_once(empty_url: str) -> None:
     with ThreadPoolExecutor(4) as pool:
         applied = list(pool.map(migrate, [empty_url] * 4))
@@ -94,7 +121,7 @@ def test_a_newer_schema_is_refused_and_left_alone(empty_url: str) -> None:
 def test_a_failed_migration_leaves_the_database_as_it_was(empty_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from storage.index import migrations
 
-    broken = migrations.Migration("0002 broken", lambda kind: ["CREATE TABLE half (id INTEGER)", "CREATE NONSENSE"])
+    broken = migrations.Migration("9999 broken", lambda kind: ["CREATE TABLE half (id INTEGER)", "CREATE NONSENSE"])
     monkeypatch.setattr(migrations, "MIGRATIONS", (*MIGRATIONS, broken))
     with pytest.raises(Exception, match=r"(?i)syntax|nonsense"):
         migrate(empty_url)
