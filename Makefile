@@ -32,10 +32,8 @@ soak: $(VENV)/.dev servers ## the long tests; as root, the Dockerfile's steps to
 	$(BIN)/python -m tests.servers.install debian
 	$(BIN)/python -m pytest -m soak --timeout 3600
 
-demo: $(VENV)/.run ## start with made-up studies inside
-	$(BIN)/python -m sample_data.generate sample_data/out
-	$(BIN)/dicom-bridge ingest sample_data/out
-	$(BIN)/dicom-bridge serve
+demo: $(VENV)/.run ## start, push made-up studies by C-STORE, print what to open
+	$(BIN)/python -m sample_data.demo
 
 bench: $(VENV)/.dev ## measure against Orthanc
 	$(BIN)/python -m bench

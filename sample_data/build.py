@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.charset import convert_encodings
 from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.sequence import Sequence
 from pydicom.uid import ExplicitVRLittleEndian
 from pydicom.valuerep import PersonName
 
@@ -87,12 +88,31 @@ def set_pixels(made: Dataset, pixels: NDArray[np.generic], *, bits_stored: int |
     made.add_new("PixelData", "OW" if bits > 8 else "OB", raw + b"\0" * (len(raw) % 2))
 
 
-def write(made: Dataset, path: Path) -> Path:
-    """Save as Part 10, Explicit VR Little Endian."""
+def item(**values: object) -> Dataset:
+    """An item of a sequence."""
+    made = Dataset()
+    for keyword, value in values.items():
+        setattr(made, keyword, value)
+    return made
+
+
+def code(value: str, scheme: str, meaning: str) -> Sequence:
+    """A code sequence of one item (PS3.3 §8)."""
+    return Sequence([item(CodeValue=value, CodingSchemeDesignator=scheme, CodeMeaning=meaning)])
+
+
+def set_transfer_syntax(made: Dataset, uid: str) -> None:
+    """What `write` shall say instead of Explicit VR Little Endian."""
     made.file_meta = FileMetaDataset()
+    made.file_meta.TransferSyntaxUID = uid
+
+
+def write(made: Dataset, path: Path) -> Path:
+    """Save as Part 10, Explicit VR Little Endian unless `set_transfer_syntax` said otherwise."""
+    if not hasattr(made, "file_meta"):
+        set_transfer_syntax(made, ExplicitVRLittleEndian)
     made.file_meta.MediaStorageSOPClassUID = made.SOPClassUID
     made.file_meta.MediaStorageSOPInstanceUID = made.SOPInstanceUID
-    made.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     path.parent.mkdir(parents=True, exist_ok=True)
     made.save_as(path, enforce_file_format=True)
     return path

@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 from pydicom import dcmread
+from pydicom.filereader import read_file_meta_info
 from pynetdicom import AE
 
 from bridge import config
@@ -47,8 +48,9 @@ def main() -> int:
 def send(files: list[Path], host: str, port: int, ae_title: str) -> int:
     """C-STORE every file over one association; returns how many were taken. Raises RuntimeError."""
     entity = AE(ae_title="DEMO")
-    for sop_class_uid in {dcmread(path, specific_tags=["SOPClassUID"]).SOPClassUID for path in files}:
-        entity.add_requested_context(sop_class_uid, "1.2.840.10008.1.2.1")
+    metas = [read_file_meta_info(path) for path in files]
+    for sop_class_uid, syntax in {(meta.MediaStorageSOPClassUID, meta.TransferSyntaxUID) for meta in metas}:
+        entity.add_requested_context(sop_class_uid, syntax)
     association = entity.associate(host, port, ae_title=ae_title)
     if not association.is_established:
         raise RuntimeError(f"{ae_title} at {host}:{port} refuses the association")

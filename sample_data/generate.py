@@ -1,4 +1,4 @@
-"""`python -m sample_data.generate OUT`: eight small studies as Part 10 files, the same bytes for the same seed."""
+"""`python -m sample_data.generate OUT`: small studies as Part 10 files, the same bytes for the same seed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydicom.dataset import Dataset
 
-from sample_data import images
+from sample_data import images, reports, slides
 from sample_data.build import Study, Uids, name_in_iso_ir_58, write
 
 SEED = 20260105
@@ -21,7 +21,8 @@ def studies(seed: int = SEED) -> Iterator[tuple[str, Dataset]]:
     uids = Uids(seed)
     ct = Study(patient_name="Demo^Ada", patient_id="DEMO-001", study_uid=uids.new(), accession_number="A1001",
                description="CT head", sex="F")  # fmt: skip
-    yield from _ct("ct-head", ct, uids, 256)
+    slices = list(_ct("ct-head", ct, uids, 256))
+    yield from slices
     series, reference = images.new_series(uids)
     yield "ct-head/enhanced.dcm", images.enhanced_ct(ct, series, reference, uids.new(), 16, 128)
 
@@ -52,6 +53,15 @@ def studies(seed: int = SEED) -> Iterator[tuple[str, Dataset]]:
         patient_name="Yamada^Tarou=山田^太郎=やまだ^たろう", patient_id="DEMO-007", study_uid=uids.new(),
         accession_number="A1007", description="CT 頭部", date="20260111",
     ), uids, 128, slices=4)  # fmt: skip
+
+    found = [made for _, made in slices]
+    yield "ct-head/bleeding.dcm", reports.segmentation(ct, uids.new(), uids.new(), found)
+    yield "ct-head/report.dcm", reports.report(ct, uids.new(), uids.new(), found[SLICES // 2])
+    yield "ct-head/letter.dcm", reports.letter(ct, uids.new(), uids.new())
+    slide = Study(patient_name="Demo^Eve", patient_id="DEMO-008", study_uid=uids.new(), accession_number="A1008",
+                  description="Gastric biopsy", date="20260112", sex="F")  # fmt: skip
+    for number, level in enumerate(slides.pyramid(slide, uids), start=1):
+        yield f"slide/level-{number}.dcm", level
 
 
 def _ct(folder: str, study: Study, uids: Uids, size: int, slices: int = SLICES) -> Iterator[tuple[str, Dataset]]:

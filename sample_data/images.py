@@ -7,24 +7,13 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
 from sample_data import phantom
-from sample_data.build import Study, Uids, data_set, set_pixels
+from sample_data.build import Study, Uids, code, data_set, item, set_pixels
 
 CT, ENHANCED_CT = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.2.1"
 MR, CR, US_MULTI_FRAME = "1.2.840.10008.5.1.4.1.1.4", "1.2.840.10008.5.1.4.1.1.1", "1.2.840.10008.5.1.4.1.1.3.1"
 FIELD_OF_VIEW_MM = 240.0
 SPACING_MM = 5.0
 AXIAL = [1, 0, 0, 0, 1, 0]
-
-
-def _item(**values: object) -> Dataset:
-    made = Dataset()
-    for keyword, value in values.items():
-        setattr(made, keyword, value)
-    return made
-
-
-def _code(value: str, scheme: str, meaning: str) -> Sequence:
-    return Sequence([_item(CodeValue=value, CodingSchemeDesignator=scheme, CodeMeaning=meaning)])
 
 
 def _position(number: int) -> list[float]:
@@ -105,9 +94,9 @@ def enhanced_ct(study: Study, series: str, reference: str, uid: str, count: int,
     made.BurnedInAnnotation, made.LossyImageCompression, made.PresentationLUTShape = "NO", "00", "IDENTITY"
     made.AcquisitionContextSequence = Sequence()
     organization = f"{uid[:-4]}.1"
-    made.DimensionOrganizationSequence = Sequence([_item(DimensionOrganizationUID=organization)])
+    made.DimensionOrganizationSequence = Sequence([item(DimensionOrganizationUID=organization)])
     made.DimensionIndexSequence = Sequence([
-        _item(DimensionOrganizationUID=organization, DimensionIndexPointer=0x00209057,
+        item(DimensionOrganizationUID=organization, DimensionIndexPointer=0x00209057,
               FunctionalGroupPointer=0x00209111)
     ])  # fmt: skip
     made.SharedFunctionalGroupsSequence = Sequence([_shared_groups(size, f"{uid[:-4]}.2")])
@@ -120,32 +109,32 @@ def enhanced_ct(study: Study, series: str, reference: str, uid: str, count: int,
 
 def _shared_groups(size: int, event: str) -> Dataset:
     spacing = [FIELD_OF_VIEW_MM / size] * 2
-    return _item(
-        PixelMeasuresSequence=Sequence([_item(PixelSpacing=spacing, SliceThickness=SPACING_MM)]),
-        PlaneOrientationSequence=Sequence([_item(ImageOrientationPatient=AXIAL)]),
+    return item(
+        PixelMeasuresSequence=Sequence([item(PixelSpacing=spacing, SliceThickness=SPACING_MM)]),
+        PlaneOrientationSequence=Sequence([item(ImageOrientationPatient=AXIAL)]),
         FrameAnatomySequence=Sequence([
-            _item(FrameLaterality="U", AnatomicRegionSequence=_code("69536005", "SCT", "Head"))
+            item(FrameLaterality="U", AnatomicRegionSequence=code("69536005", "SCT", "Head"))
         ]),
-        CTImageFrameTypeSequence=Sequence([_item(
+        CTImageFrameTypeSequence=Sequence([item(
             FrameType=["DERIVED", "PRIMARY", "VOLUME", "NONE"], PixelPresentation="MONOCHROME",
             VolumetricProperties="VOLUME", VolumeBasedCalculationTechnique="NONE",
         )]),
         PixelValueTransformationSequence=Sequence([
-            _item(RescaleIntercept="-1024", RescaleSlope="1", RescaleType="HU")
+            item(RescaleIntercept="-1024", RescaleSlope="1", RescaleType="HU")
         ]),
-        IrradiationEventIdentificationSequence=Sequence([_item(IrradiationEventUID=event)]),
-        FrameVOILUTSequence=Sequence([_item(WindowCenter="40", WindowWidth="90")]),
+        IrradiationEventIdentificationSequence=Sequence([item(IrradiationEventUID=event)]),
+        FrameVOILUTSequence=Sequence([item(WindowCenter="40", WindowWidth="90")]),
     )  # fmt: skip
 
 
 def _frame_groups(when: str, number: int) -> Dataset:
-    return _item(
-        FrameContentSequence=Sequence([_item(
+    return item(
+        FrameContentSequence=Sequence([item(
             FrameAcquisitionNumber=1, FrameReferenceDateTime=when, FrameAcquisitionDateTime=when,
             FrameAcquisitionDuration=100.0, DimensionIndexValues=[number + 1], StackID="1",
             InStackPositionNumber=number + 1,
         )]),
-        PlanePositionSequence=Sequence([_item(ImagePositionPatient=_position(number))]),
+        PlanePositionSequence=Sequence([item(ImagePositionPatient=_position(number))]),
     )  # fmt: skip
 
 

@@ -113,3 +113,9 @@ def node() -> Path:
 def playwright_core() -> Path:
     """The folder of the playwright-core package: `require(<this>)` in a Node.js script; it drives `chromium`."""
     return locate("playwright")
+
+
+@pytest.fixture(scope="session")
+def viewer_modules() -> Path:
+    """The `node_modules` folder of the viewers that `tests/browser/viewers/package.json` names."""
+    return locate("viewers")

