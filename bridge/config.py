@@ -146,6 +146,16 @@ class Pixels:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Rendering:
+    """Rendered images."""
+
+    header_limit_bytes: int = 32 << 20  # of what stands before the pixel data
+    header_cache_bytes: int = 16 << 20  # per process, what is known of how frames look
+    inline_frame_bytes: int = 4 << 20  # native frames up to this size are drawn by the door itself, not by a worker
+    viewport_limit_px: int = 8192  # of each side
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RetentionSettings:
     """Which term an instance gets at ingest; the longer one where the class is unknown."""
 
@@ -208,6 +218,7 @@ class Settings:
     dimse: Dimse = field(default_factory=Dimse)
     http: Http = field(default_factory=Http)
     pixels: Pixels = field(default_factory=Pixels)
+    rendering: Rendering = field(default_factory=Rendering)
     retention: RetentionSettings = field(default_factory=RetentionSettings)
     worker: Worker = field(default_factory=Worker)
     supervisor: Supervisor = field(default_factory=Supervisor)

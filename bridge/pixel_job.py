@@ -32,6 +32,7 @@ class Job:
     bits_stored: int
     pixel_representation: int
     photometric_interpretation: str
+    drawing: str = ""  # bridge.rendering: the frame is wanted as a picture, not as it is
 
     @property
     def frame_bytes(self) -> int:

@@ -11,7 +11,10 @@ import socket
 import sys
 
 from bridge.decoders import Undecodable, decode
-from bridge.pixel_job import READY, receive_job, send_answer
+from bridge.pixel_job import READY, Job, receive_job, send_answer
+from bridge.rendering.drawing import Drawing, draw
+from bridge.rendering.refusal import Unpaintable
+from bridge.syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
 
 
 def main(memory_limit_bytes: int, idle_exit_s: float) -> None:
@@ -28,8 +31,8 @@ def main(memory_limit_bytes: int, idle_exit_s: float) -> None:
                 return
             connection.settimeout(None)
             try:
-                frame, decoded = decode(job, codestream), True
-            except Undecodable as error:
+                frame, decoded = _done(job, codestream), True
+            except (Undecodable, Unpaintable) as error:
                 frame, decoded = str(error).encode(), False
             except MemoryError:
                 frame, decoded = b"the frame needs more memory than a codec worker may use", False
@@ -37,6 +40,14 @@ def main(memory_limit_bytes: int, idle_exit_s: float) -> None:
                 send_answer(connection, decoded=decoded, body=frame)
             except OSError:
                 return
+
+
+def _done(job: Job, codestream: bytes | bytearray) -> bytes:
+    """The frame decoded, or drawn; one to be drawn may come native, as Explicit VR Little Endian."""
+    if not job.drawing:
+        return decode(job, codestream)
+    is_native = job.transfer_syntax_uid == EXPLICIT_VR_LITTLE_ENDIAN
+    return draw(bytes(codestream) if is_native else decode(job, codestream), Drawing.from_json(job.drawing))
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 from bridge import config
@@ -47,7 +48,16 @@ class PixelPool:
         Exactly Rows x Columns x Samples x BitsAllocated / 8 bytes. Raises NotAcceptable for a stream that cannot be
         decoded within its limits, Unavailable when too many wait already.
         """
-        job = self._job(description, transfer_syntax_uid)
+        return self._run(self._job(description, transfer_syntax_uid), codestream)
+
+    def draw(self, codestream: bytes, description: PixelDescription, transfer_syntax_uid: str, drawing: str) -> bytes:
+        """One frame, native where the syntax is Explicit VR Little Endian, as a picture file (`bridge.rendering`).
+
+        Raises as `decode` does.
+        """
+        return self._run(replace(self._job(description, transfer_syntax_uid), drawing=drawing), codestream)
+
+    def _run(self, job: Job, codestream: bytes) -> bytes:
         with self._slot():
             for _ in range(_ATTEMPTS):
                 worker = self._take()
@@ -194,7 +204,7 @@ class _Worker:
         send_job(self.connection, job, codestream)
         self.connection.settimeout(max(0.001, deadline - time.monotonic()))
         decoded, size = receive_answer_head(self.connection)
-        if decoded and size != job.frame_bytes:
+        if decoded and not job.drawing and size != job.frame_bytes:
             raise EOFError("the worker answered with another frame")
         return decoded, bytes(receive(self.connection, size))
 

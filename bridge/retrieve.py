@@ -109,10 +109,10 @@ class Retrieve:
             transfer_syntax_uid=target,
         )
         converted = convert(
-            self._data_set(record),
+            self.data_set(record),
             record.transfer_syntax_uid,
             target,
-            frame_table=_frame_table(record),
+            frame_table=frame_table_of(record),
             pixels=self.pixels,
         )
         size = None if converted.size_bytes is None else len(header) + converted.size_bytes
@@ -125,14 +125,14 @@ class Retrieve:
 
         Raises InvalidRequest or NotFound for a number, NotAcceptable for video or a conversion that is not possible.
         """
-        table = _frame_table(record)
+        table = frame_table_of(record)
         if table is None:
             raise NotFound("the instance has no pixel data")
         stored = lookup(record.transfer_syntax_uid)
         if stored is not None and (stored.video or stored.referenced):
             raise NotAcceptable(f"{stored.name} has no frames that can be sent one by one")
         check_numbers(table, numbers)
-        source = self._data_set(record)
+        source = self.data_set(record)
         if not table.encapsulated:
             if transfer_syntax_uid not in (None, EXPLICIT_VR_LITTLE_ENDIAN):
                 raise NotAcceptable("native frames are only sent as Explicit VR Little Endian")
@@ -150,8 +150,8 @@ class Retrieve:
         Pixel data: native ones as they are, encapsulated ones decoded; a video is its stream as stored, in one piece
         (DICOM.md W14). Other words come out little endian, documents without their pad byte (W8).
         """
-        source = self._data_set(record)
-        table = _frame_table(record)
+        source = self.data_set(record)
+        table = frame_table_of(record)
         if table is not None and path == f"{table.description.tag:08X}":
             return self._pixel_bulk(record, table, source)
         element = next((one for one in unpack_bulk(record.bulk_table or b"") if one.path == path), None)
@@ -214,7 +214,7 @@ class Retrieve:
             return (self.pixels.decode(stream, table.description, uid) for stream in streams)
         return self.pixels.decode_all(streams, table.description, record.transfer_syntax_uid)
 
-    def _data_set(self, record: InstanceRecord) -> DataSetBytes:
+    def data_set(self, record: InstanceRecord) -> DataSetBytes:
         """The record's data set by range; offsets of a deflated one count in the inflated bytes."""
 
         def read(start: int, length: int | None) -> Iterator[bytes]:
@@ -280,7 +280,8 @@ def _check_decodable(stored: TransferSyntax | None, stored_uid: str, requested: 
         raise NotAcceptable(f"{have} cannot be converted to {wanted.name if wanted else requested}")
 
 
-def _frame_table(record: InstanceRecord) -> FrameTable | None:
+def frame_table_of(record: InstanceRecord) -> FrameTable | None:
+    """Where the instance's pixel data are, None when it has none."""
     if record.frame_table is None:
         return None
     table = unpack(record.frame_table)

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
-from dicomweb import ops, problem, qido, wado
+from dicomweb import ops, problem, qido, rendered, wado
 from dicomweb.deps import Door, service_root
 from dicomweb.edge import Edge
 from dicomweb.endpoint import SCOPES, Answer, Endpoint, Work
@@ -33,6 +33,10 @@ ROUTES: tuple[tuple[str, str, Work, str], ...] = (
     (_STUDY, "GET", wado.instances, "retrieve"),
     (_SERIES, "GET", wado.instances, "retrieve"),
     (_INSTANCE + "/bulkdata/{path:path}", "GET", wado.bulk, "retrieve"),
+    (_INSTANCE + "/rendered", "GET", rendered.instance, "retrieve rendered"),
+    (_INSTANCE + "/frames/{frames}/rendered", "GET", rendered.frames, "retrieve rendered"),
+    (_SERIES + "/rendered", "GET", rendered.instances, "retrieve rendered"),
+    (_STUDY + "/rendered", "GET", rendered.instances, "retrieve rendered"),
 )
 # Beside the service root: (route, work, scope a caller needs or "", whether it is answered without a pool thread).
 OPERATIONS: tuple[tuple[str, Work, str, bool], ...] = (

@@ -10,6 +10,7 @@ from bridge.access import Gate, Principal
 from bridge.archive import Archive
 from bridge.config import Settings
 from bridge.errors import InvalidRequest
+from bridge.render import Render
 from bridge.retrieve import Retrieve
 from bridge.search import Answers
 from dicomweb.bodies import BodyCache
@@ -28,6 +29,7 @@ class Door:
     settings: Settings
     gate: Gate
     retrieve: Retrieve
+    render: Render
     answers: Answers
     bodies: BodyCache
     proxies: Proxies
@@ -44,11 +46,13 @@ class Door:
 def open_door(archive: Archive, settings: Settings) -> Door:
     """A door on an open archive."""
     http = settings.http
+    retrieve = Retrieve(archive)
     return Door(
         archive=archive,
         settings=settings,
         gate=Gate(archive),
-        retrieve=Retrieve(archive),
+        retrieve=retrieve,
+        render=Render(retrieve, settings),
         answers=Answers(archive, http.search_cache_bytes),
         bodies=BodyCache(http.metadata_cache_bytes),
         proxies=Proxies(http.trusted_proxies, http.public_url, service_root(settings)),

@@ -26,6 +26,7 @@ DICOM, JSON, XML, PLAIN_JSON = (
     "application/json",
 )
 MULTIPART = "multipart/related"
+WEBP = "image/webp"
 NOT_ON_THE_WEB = frozenset({IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_BIG_ENDIAN})  # PS3.18 §8.7.3 (G1)
 
 # Older and vendor names that clients still send -> the names of Tables 8.7.3-4 and 8.7.3-5 (DICOM.md W11).
@@ -144,6 +145,21 @@ class Chooser:
                 if _grants(wish, chosen, self.wishes):
                     return chosen
         raise NotAcceptable(f"possible here: {MULTIPART} or single part of {OCTETS} or {media_type}")
+
+    def rendered(self, offered: Sequence[str]) -> Representation:
+        """How something that can be rendered as `offered`, the default first, is sent (§8.7.4, §10.4.4; W16, W17).
+
+        WebP gives way to whatever is wished as much: it takes ten times the work, and browsers name it first.
+        """
+        wishes = sorted(self._usable(), key=lambda wish: (-wish.q, wish.media_type == WEBP))
+        for wish in wishes:
+            is_multipart = not self.one_item if wish.multipart is None else wish.multipart
+            for media_type in offered:
+                chosen = Representation(media_type, "", is_multipart)
+                if not wish.transfer_syntax and _grants(wish, chosen, self.wishes):
+                    return chosen
+        forms = ", ".join(offered) if offered else "nothing: it cannot be rendered"
+        raise NotAcceptable(f"possible here: {forms}" + ("" if self.one_item or not offered else f" in {MULTIPART}"))
 
     def _usable(self) -> Iterable[Wish]:
         return (wish for wish in self.wishes if wish.q and (self.one_item or wish.multipart is not False))

@@ -97,9 +97,9 @@ def frames(call: Call) -> Reply:
     found = call.door.retrieve.frames(record, numbers, chosen.transfer_syntax_uid)
     if not chosen.multipart:
         only = next(found)
-        location = (b"content-location", f"{call.base}{_path(ref)}/frames/{only.number}".encode("latin-1"))
+        location = (b"content-location", f"{call.base}{path_of(ref)}/frames/{only.number}".encode("latin-1"))
         return streamed(_frame_type(only), only.chunks, size_bytes=only.size_bytes, headers=[*headers, location])
-    boundary, base = multipart.new_boundary(), f"{call.base}{_path(ref)}/frames/"
+    boundary, base = multipart.new_boundary(), f"{call.base}{path_of(ref)}/frames/"
     parts = (_frame_part(part, base) for part in found)
     total = None
     if len(numbers) == 1:  # the size of a large single frame is known before it is read
@@ -122,7 +122,7 @@ def bulk(call: Call) -> Reply:
     path = call.path["path"].upper()
     value = call.door.retrieve.bulk(record, path)
     chosen = Chooser(wishes, one_item=True).bulk(value.media_type)
-    location = f"{call.base}{_path(ref)}/bulkdata/{path}"
+    location = f"{call.base}{path_of(ref)}/bulkdata/{path}"
     tag = entity_tag(record.data_set_sha256, path, chosen.media_type, str(chosen.multipart))
     headers = [(b"etag", tag.encode()), *_CACHING, _VARY]
     if unmodified(call.headers, tag):
@@ -181,7 +181,7 @@ def _object_part(call: Call, record: InstanceRecord, chosen: Representation, bas
         content_type=chosen.content_type,
         chunks=stream.chunks,
         size_bytes=stream.size_bytes,
-        location=base + _path(record.ref),
+        location=base + path_of(record.ref),
     )
 
 
@@ -195,7 +195,7 @@ def _add(
         content_type=chosen.content_type,
         chunks=(),
         size_bytes=record.size_bytes,
-        location=base + _path(record.ref),
+        location=base + path_of(record.ref),
     )
     return size + len(multipart.part_header(part, boundary, first=first)) + record.size_bytes
 
@@ -234,6 +234,6 @@ def _up_to(chunks: Iterator[bytes], limit_bytes: int) -> tuple[bytes, Iterator[b
     return b"".join(read), None
 
 
-def _path(ref: ResourceRef) -> str:
+def path_of(ref: ResourceRef) -> str:
     """The instance's path below the service root."""
     return f"/studies/{ref.study_instance_uid}/series/{ref.series_instance_uid}/instances/{ref.sop_instance_uid}"

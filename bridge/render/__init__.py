@@ -1,0 +1,80 @@
+"""The verb render: an instance or some of its frames as something a browser shows (PS3.18 §8.7.4, §10.4.1.1.3).
+
+RENDERERS is the one table from what an instance is to who renders it; a further kind is one row there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Protocol
+
+from bridge.config import Settings
+from bridge.errors import NotAcceptable
+from bridge.kinds import Kind
+from bridge.render.image import ImageRenderer
+from bridge.render.parameters import Parameters
+from bridge.render.subject import Rendered, Subject
+from bridge.retrieve import Retrieve
+from storage.records import InstanceRecord
+
+
+class Renderer(Protocol):
+    """Renders instances of one kind. All of it may raise NotFound, NotAcceptable, InvalidRequest, Unavailable."""
+
+    def media_types(self, subject: Subject, /) -> Sequence[str]:
+        """What the instance can be rendered as, the default first (Table 8.7.4-1)."""
+        ...
+
+    def whole(self, subject: Subject, media_type: str, parameters: Parameters) -> Rendered:
+        """The instance as one thing, for a single part answer."""
+        ...
+
+    def parts(self, subject: Subject, media_type: str, parameters: Parameters) -> Iterator[Rendered]:
+        """The instance in a multipart answer: an image gives every frame, others the one thing they are."""
+        ...
+
+
+RENDERERS: dict[Kind, Callable[[Settings], Renderer]] = {Kind.IMAGE: ImageRenderer}
+
+
+class Render:
+    """Rendering from one archive. Thread-safe; one per process, it remembers what images look like."""
+
+    def __init__(self, retrieve: Retrieve, settings: Settings) -> None:
+        self._retrieve = retrieve
+        self._image = ImageRenderer(settings)
+        made: Mapping[Kind, Renderer] = {
+            kind: make(settings) for kind, make in RENDERERS.items() if kind is not Kind.IMAGE
+        }
+        self._renderers = {**made, Kind.IMAGE: self._image}
+
+    def media_types(self, record: InstanceRecord) -> Sequence[str]:
+        """What the instance can be rendered as, the default first; empty when it cannot be."""
+        subject = Subject(self._retrieve, record)
+        renderer = self._renderers.get(subject.kind)
+        return renderer.media_types(subject) if renderer is not None else ()
+
+    def whole(self, record: InstanceRecord, media_type: str, parameters: Parameters) -> Rendered:
+        """The instance as one thing. Raises NotAcceptable and what its renderer raises."""
+        subject = Subject(self._retrieve, record)
+        return self._renderer(subject).whole(subject, media_type, parameters)
+
+    def parts(self, record: InstanceRecord, media_type: str, parameters: Parameters) -> Iterator[Rendered]:
+        """The instance as the parts of a multipart answer. Raises as `whole` does."""
+        subject = Subject(self._retrieve, record)
+        return self._renderer(subject).parts(subject, media_type, parameters)
+
+    def frames(
+        self, record: InstanceRecord, numbers: Sequence[int], media_type: str, parameters: Parameters
+    ) -> Iterator[Rendered]:
+        """These frames of an image. Raises NotAcceptable for anything else, and what the renderer raises."""
+        subject = Subject(self._retrieve, record)
+        if subject.kind is not Kind.IMAGE:
+            raise NotAcceptable(f"a {subject.kind} has no frames that can be rendered")
+        return self._image.frames(subject, numbers, media_type, parameters)
+
+    def _renderer(self, subject: Subject) -> Renderer:
+        renderer = self._renderers.get(subject.kind)
+        if renderer is None:
+            raise NotAcceptable(f"a {subject.kind} cannot be rendered")
+        return renderer

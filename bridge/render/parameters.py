@@ -1,0 +1,20 @@
+"""How a caller wants something rendered (PS3.18 §8.3.5), understood and checked by a door."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bridge.rendering.geometry import Viewport
+from bridge.rendering.windows import Window
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameters:
+    """The rendering query parameters; None and empty mean that nothing was asked."""
+
+    window: Window | None = None
+    viewport: Viewport | None = None
+    quality: int | None = None  # 1 to 100
+
+
+AS_IT_IS = Parameters()

@@ -1,0 +1,108 @@
+"""WADO-RS: rendered resources (PS3.18 §10.4.1.1.3, §8.7.4; DICOM.md W16-W23). Thin: bridge.render does the work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain
+
+from bridge.errors import NotAcceptable
+from bridge.render.parameters import Parameters
+from bridge.render.subject import Rendered
+from dicomweb import multipart
+from dicomweb.conditional import entity_tag, unmodified
+from dicomweb.deps import Call
+from dicomweb.multipart import Part
+from dicomweb.negotiate import Chooser, Representation
+from dicomweb.render_params import parse_rendering
+from dicomweb.reply import Header, Reply, streamed
+from dicomweb.wado import frame_numbers, path_of
+from storage.records import InstanceRecord
+
+_EDITION = "1"  # changes when the same request gives another picture, so that caches ask again
+_HEADERS: list[Header] = [(b"cache-control", b"private, no-cache"), (b"vary", b"Accept, Authorization")]
+
+
+def instance(call: Call) -> Reply:
+    """One instance: alone, or its frames in a multipart message."""
+    wishes, parameters = call.wishes(), _parameters(call)
+    record = call.door.retrieve.instance(call.ref())
+    chosen = Chooser(wishes, one_item=True).rendered(call.door.render.media_types(record))
+    headers = [*_HEADERS, _tag(call, record, chosen)]
+    if unmodified(call.headers, headers[-1][1].decode()):
+        return Reply(status=304, headers=headers)
+    if chosen.multipart:
+        found = call.door.render.parts(record, chosen.media_type, parameters)
+        return _message(_parts(call, record, found), chosen.media_type, headers)
+    return _alone(call, record, call.door.render.whole(record, chosen.media_type, parameters), headers)
+
+
+def frames(call: Call) -> Reply:
+    """Frames of an image: one alone, several in a multipart message."""
+    numbers = frame_numbers(call.path["frames"])
+    wishes, parameters = call.wishes(), _parameters(call)
+    record = call.door.retrieve.instance(call.ref())
+    chosen = Chooser(wishes, one_item=len(numbers) == 1).rendered(call.door.render.media_types(record))
+    headers = [*_HEADERS, _tag(call, record, chosen)]
+    if unmodified(call.headers, headers[-1][1].decode()):
+        return Reply(status=304, headers=headers)
+    found = call.door.render.frames(record, numbers, chosen.media_type, parameters)
+    if chosen.multipart:
+        return _message(_parts(call, record, found), chosen.media_type, headers)
+    return _alone(call, record, next(found), headers)
+
+
+def instances(call: Call) -> Reply:
+    """A study or a series: every instance that can be rendered as asked, in one multipart message."""
+    chooser, parameters = Chooser(call.wishes(), one_item=False), _parameters(call)
+    records = call.door.retrieve.instances(call.ref())
+    parts = _instance_parts(call, records, chooser, parameters)
+    first = next(parts, None)
+    if first is None:
+        raise NotAcceptable("nothing here can be rendered as the Accept header asks")
+    return _message(chain((first,), parts), first.content_type, list(_HEADERS))
+
+
+def _parameters(call: Call) -> Parameters:
+    return parse_rendering(call.parameter, viewport_limit_px=call.door.settings.rendering.viewport_limit_px)
+
+
+def _tag(call: Call, record: InstanceRecord, chosen: Representation) -> Header:
+    """What was stored, what was asked, what is sent, and who draws: together they name the bytes."""
+    form = f"{_EDITION}{chosen.content_type}{chosen.multipart}"
+    return b"etag", entity_tag(record.data_set_sha256, call.path.get("frames", ""), call.query_string, form).encode()
+
+
+def _instance_parts(
+    call: Call, records: Iterator[InstanceRecord], chooser: Chooser, parameters: Parameters
+) -> Iterator[Part]:
+    for record in records:
+        try:
+            chosen = chooser.rendered(call.door.render.media_types(record))
+            yield from _parts(call, record, call.door.render.parts(record, chosen.media_type, parameters))
+        except NotAcceptable:
+            continue  # what cannot be shown is left out; 406 only when nothing is left
+
+
+def _parts(call: Call, record: InstanceRecord, found: Iterator[Rendered]) -> Iterator[Part]:
+    for one in found:
+        yield Part(
+            content_type=one.media_type,
+            chunks=one.chunks,
+            size_bytes=one.size_bytes,
+            location=_location(call, record, one),
+        )
+
+
+def _message(parts: Iterator[Part], root_type: str, headers: list[Header]) -> Reply:
+    boundary = multipart.new_boundary()
+    return streamed(multipart.content_type(root_type, boundary), multipart.write(parts, boundary), headers=headers)
+
+
+def _alone(call: Call, record: InstanceRecord, one: Rendered, headers: list[Header]) -> Reply:
+    location = (b"content-location", _location(call, record, one).encode("latin-1"))
+    return streamed(one.media_type, one.chunks, size_bytes=one.size_bytes, headers=[*headers, location])
+
+
+def _location(call: Call, record: InstanceRecord, one: Rendered) -> str:
+    frame = "" if one.frame is None else f"/frames/{one.frame}"
+    return f"{call.base}{path_of(record.ref)}{frame}/rendered"
