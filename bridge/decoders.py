@@ -1,4 +1,4 @@
-"""Codecs: one frame's codestream -> native frame (PS3.5 §8.2, Annexes A.4 and G). The only importer of imagecodecs.
+"""Codecs: one frame's codestream -> native frame (PS3.5 §8.2, Annexes A.4 and G). Imports imagecodecs, as `encoders`.
 
 Runs inside a codec worker only. A stream that is broken or contradicts its description is Undecodable, never guessed.
 """
@@ -113,6 +113,15 @@ def _uncompressed(job: Job, codestream: bytes) -> bytes:
     return _exact(job, codestream)
 
 
+def _native_frame(job: Job, frame: bytes) -> bytes:
+    """PS3.5 §8.1, on its way to an encoder: colour by plane becomes colour by pixel (PS3.3 §C.7.6.3.1.3)."""
+    frame = _exact(job, frame)
+    if job.planar_configuration != 1 or job.samples_per_pixel == 1:
+        return frame
+    planes = np.frombuffer(frame, f"u{job.bits_allocated // 8}").reshape(job.samples_per_pixel, -1)
+    return planes.T.tobytes()
+
+
 _DECODERS: dict[str, Callable[[Job, bytes], bytes]] = {
     **dict.fromkeys((_JPEG + suffix for suffix in ("50", "51", "53", "55", "57", "70")), _jpeg),
     **dict.fromkeys((_JPEG + suffix for suffix in ("80", "81")), _jpeg_ls),
@@ -122,6 +131,7 @@ _DECODERS: dict[str, Callable[[Job, bytes], bytes]] = {
     "1.2.840.10008.1.2.5": _rle,
     "1.2.840.10008.1.2.8.1": _deflated_frame,
     "1.2.840.10008.1.2.1.98": _uncompressed,
+    "1.2.840.10008.1.2.1": _native_frame,
 }
 
 

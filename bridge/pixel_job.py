@@ -1,4 +1,4 @@
-"""One decoding job on its way to a codec worker and back: length-prefixed messages on a socket. Standard library only.
+"""One frame's job on its way to a codec worker and back: length-prefixed messages on a socket. Standard library only.
 
 What a frame looks like once decoded is a fact of the codec, so it stands here, known to both sides.
 """
@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 
 READY = b"\1"  # a worker's first word
 _HEAD = struct.Struct(">IQ")  # size of the job's JSON, size of the codestream
-_ANSWER = struct.Struct(">BQ")  # 1 when decoded, 0 when refused; size of what follows
+_ANSWER = struct.Struct(">BQ")  # 1 when done, 0 when refused; size of what follows
 
 # Codecs that undo the colour transform of their stream (PS3.5 §8.2.1, §8.2.4, A.4.12): lossy JPEG, JPEG 2000, JPEG XL
 _LOSSY_JPEG = frozenset("1.2.840.10008.1.2.4." + suffix for suffix in ("50", "51", "53", "55"))
@@ -22,9 +22,12 @@ _SHARED_CHROMINANCE = frozenset({"YBR_FULL_422", "YBR_PARTIAL_422", "YBR_PARTIAL
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """What a worker must know of a frame: the Image Pixel Module (PS3.3 §C.7.6.3) and the syntax of its codestream."""
+    """What a worker must know of a frame: the Image Pixel Module (PS3.3 §C.7.6.3), the syntax it comes in (Explicit VR
+    Little Endian: native) and the one it shall be encoded in, "" for native.
+    """
 
     transfer_syntax_uid: str
+    target_uid: str = ""
     rows: int
     columns: int
     samples_per_pixel: int
@@ -32,6 +35,7 @@ class Job:
     bits_stored: int
     pixel_representation: int
     photometric_interpretation: str
+    planar_configuration: int = 0  # of a frame that comes native
     drawing: str = ""  # bridge.rendering: the frame is wanted as a picture, not as it is
 
     @property
@@ -53,7 +57,7 @@ def decoded_photometric_interpretation(transfer_syntax_uid: str, photometric_int
 
 
 def send_job(connection: socket.socket, job: Job, codestream: bytes) -> None:
-    """Hand a job to a worker."""
+    """Hand a job and its frame to a worker."""
     text = json.dumps(asdict(job)).encode()
     connection.sendall(_HEAD.pack(len(text), len(codestream)) + text)
     connection.sendall(codestream)
@@ -66,16 +70,16 @@ def receive_job(connection: socket.socket) -> tuple[Job, bytearray]:
     return job, receive(connection, codestream_bytes)
 
 
-def send_answer(connection: socket.socket, *, decoded: bool, body: bytes) -> None:
+def send_answer(connection: socket.socket, *, done: bool, body: bytes) -> None:
     """Hand back a frame, or one sentence saying why there is none."""
-    connection.sendall(_ANSWER.pack(decoded, len(body)))
+    connection.sendall(_ANSWER.pack(done, len(body)))
     connection.sendall(body)
 
 
 def receive_answer_head(connection: socket.socket) -> tuple[bool, int]:
-    """(decoded?, size of the body that follows)."""
-    decoded, size = _ANSWER.unpack(receive(connection, _ANSWER.size))
-    return bool(decoded), size
+    """(done?, size of the body that follows)."""
+    done, size = _ANSWER.unpack(receive(connection, _ANSWER.size))
+    return bool(done), size
 
 
 def receive(connection: socket.socket, size: int) -> bytearray:

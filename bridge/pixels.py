@@ -1,7 +1,7 @@
 """Codecs in a bounded pool of our own: spawned workers, one job each, with a deadline and a memory limit.
 
 A worker that crashes or hangs is killed and replaced alone; the job gets a refusal, the door lives on. Workers start
-with the first job and leave when idle. Thread-safe; `bridge.decoders` is never imported here.
+with the first job and leave when idle. Thread-safe; `bridge.decoders` and `bridge.encoders` are never imported here.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _ATTEMPTS = 2  # a worker may be killed from outside; a frame that kills two is 
 
 
 class PixelPool:
-    """Decodes frames in worker processes."""
+    """Decodes and encodes frames in worker processes."""
 
     def __init__(self, settings: config.Pixels) -> None:
         self._settings = settings
@@ -50,6 +50,20 @@ class PixelPool:
         """
         return self._run(self._job(description, transfer_syntax_uid), codestream)
 
+    def decode_all(
+        self, codestreams: Iterable[bytes], description: PixelDescription, transfer_syntax_uid: str
+    ) -> Iterator[bytes]:
+        """Frames in order, as many at a time as there are workers; a stream is taken only when its turn is near."""
+        return self._run_all(self._job(description, transfer_syntax_uid), codestreams)
+
+    def encode_all(
+        self, frames: Iterable[bytes], description: PixelDescription, transfer_syntax_uid: str, target_uid: str
+    ) -> Iterator[bytes]:
+        """Frames as codestreams of `target_uid`, in order; they come as codestreams of `transfer_syntax_uid`, or native
+        where that is Explicit VR Little Endian. Raises as `decode` does.
+        """
+        return self._run_all(self._job(description, transfer_syntax_uid, target_uid), frames)
+
     def draw(self, codestream: bytes, description: PixelDescription, transfer_syntax_uid: str, drawing: str) -> bytes:
         """One frame, native where the syntax is Explicit VR Little Endian, as a picture file (`bridge.rendering`).
 
@@ -57,16 +71,17 @@ class PixelPool:
         """
         return self._run(replace(self._job(description, transfer_syntax_uid), drawing=drawing), codestream)
 
-    def _run(self, job: Job, codestream: bytes) -> bytes:
+    def _run(self, job: Job, frame: bytes) -> bytes:
         with self._slot():
             for _ in range(_ATTEMPTS):
                 worker = self._take()
                 try:
-                    decoded, body = worker.run(job, codestream, self._settings.deadline_s)
+                    done, body = worker.run(job, frame, self._settings.deadline_s)
                 except TimeoutError:
                     self._end(worker)
                     limit = f"{self._settings.deadline_s:g} s"
-                    raise NotAcceptable(f"decoding the frame took longer than {limit}") from None
+                    verb = "encoding" if job.target_uid else "decoding"
+                    raise NotAcceptable(f"{verb} the frame took longer than {limit}") from None
                 except (EOFError, OSError):
                     self._end(worker)
                     continue
@@ -74,22 +89,19 @@ class PixelPool:
                     self._end(worker)
                     raise
                 self._give_back(worker)
-                if not decoded:
+                if not done:
                     raise NotAcceptable(body.decode())
                 return body
         raise NotAcceptable("the codec crashed on this frame")
 
-    def decode_all(
-        self, codestreams: Iterable[bytes], description: PixelDescription, transfer_syntax_uid: str
-    ) -> Iterator[bytes]:
-        """Frames in order, as many at a time as there are workers; a stream is taken only when its turn is near."""
+    def _run_all(self, job: Job, frames: Iterable[bytes]) -> Iterator[bytes]:
         if self._threads is None:
             with self._lock:
                 self._threads = self._threads or ThreadPoolExecutor(self._settings.workers, "pixels")
         ahead: deque[Future[bytes]] = deque()
         try:
-            for codestream in codestreams:
-                ahead.append(self._threads.submit(self.decode, codestream, description, transfer_syntax_uid))
+            for frame in frames:
+                ahead.append(self._threads.submit(self._run, job, frame))
                 if len(ahead) >= self._settings.workers:
                     yield ahead.popleft().result()
             while ahead:
@@ -114,9 +126,10 @@ class PixelPool:
         if self._threads is not None:
             self._threads.shutdown(cancel_futures=True)
 
-    def _job(self, description: PixelDescription, transfer_syntax_uid: str) -> Job:
+    def _job(self, description: PixelDescription, transfer_syntax_uid: str, target_uid: str = "") -> Job:
         job = Job(
             transfer_syntax_uid=transfer_syntax_uid,
+            target_uid=target_uid,
             rows=description.rows,
             columns=description.columns,
             samples_per_pixel=description.samples_per_pixel,
@@ -124,6 +137,7 @@ class PixelPool:
             bits_stored=description.bits_stored,
             pixel_representation=description.pixel_representation,
             photometric_interpretation=description.photometric_interpretation,
+            planar_configuration=description.planar_configuration,
         )
         if not 0 < job.frame_bytes <= self._settings.frame_limit_bytes:
             raise NotAcceptable(f"a decoded frame would have {job.frame_bytes} bytes, which is beyond the limit")
@@ -193,20 +207,20 @@ class _Worker:
         self.idle_since = time.monotonic()
         self._ready = False
 
-    def run(self, job: Job, codestream: bytes, deadline_s: float) -> tuple[bool, bytes]:
-        """(decoded?, frame or sentence). TimeoutError at the deadline, EOFError or OSError when the worker died."""
+    def run(self, job: Job, frame: bytes, deadline_s: float) -> tuple[bool, bytes]:
+        """(done?, frame or sentence). TimeoutError at the deadline, EOFError or OSError when the worker died."""
         if not self._ready:
             self.connection.settimeout(_START_LIMIT_S)
             receive(self.connection, 1)
             self._ready = True
         deadline = time.monotonic() + deadline_s
         self.connection.settimeout(deadline_s)
-        send_job(self.connection, job, codestream)
+        send_job(self.connection, job, frame)
         self.connection.settimeout(max(0.001, deadline - time.monotonic()))
-        decoded, size = receive_answer_head(self.connection)
-        if decoded and not job.drawing and size != job.frame_bytes:
+        done, size = receive_answer_head(self.connection)
+        if done and not job.drawing and not job.target_uid and size != job.frame_bytes:
             raise EOFError("the worker answered with another frame")
-        return decoded, bytes(receive(self.connection, size))
+        return done, bytes(receive(self.connection, size))
 
     def kill(self) -> None:
         """End the process, whatever it is doing."""

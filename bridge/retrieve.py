@@ -15,6 +15,10 @@ from typing import TypeVar
 from bridge.archive import Archive
 from bridge.bulk import Bulk, fragment_extents, native_value, stored_stream, stored_value
 from bridge.bundle import Bundle
+from bridge.compression import compression, producible
+from bridge.decoding import joined_frames
+from bridge.derivation import Derivation
+from bridge.encapsulating import encoded_frames
 from bridge.errors import Gone, NotAcceptable, NotFound, Unavailable
 from bridge.extents import DataSetBytes, Inflated, Plain
 from bridge.frame_reader import FrameBytes, check_numbers, codestreams, native_frames
@@ -25,12 +29,10 @@ from bridge.pixels import PixelPool, decoded_frame_bits
 from bridge.source import RATIO_FLOOR_BYTES
 from bridge.syntaxes import (
     EXPLICIT_VR_LITTLE_ENDIAN,
-    IMPLICIT_VR_LITTLE_ENDIAN,
     OCTETS,
-    TransferSyntax,
     lookup,
 )
-from bridge.transcode import convert, joined_frames
+from bridge.transcode import convert
 from storage.errors import StorageError, StorageUnavailable
 from storage.index.base import MetadataRow
 from storage.records import InstanceRecord, Level, ResourceRef
@@ -99,14 +101,15 @@ class Retrieve:
 
         None: as stored, but for implicit, big endian and deflated, which go out as Explicit VR Little Endian (DICOM.md
         G1). A named syntax: exactly that; Implicit VR Little Endian is there for DIMSE peers that know nothing else.
+        What is compressed with loss is another instance, derived from this one.
         """
         target = _object_target(record.transfer_syntax_uid, transfer_syntax_uid)
         if target == record.transfer_syntax_uid:
             return Representation(target, record.size_bytes, self._read(record, 0, None))
+        derivation = _derivation(record, target)
+        sop_instance_uid = derivation.derived_uid if derivation else record.ref.sop_instance_uid or ""
         header = build_header(
-            sop_class_uid=record.sop_class_uid,
-            sop_instance_uid=record.ref.sop_instance_uid or "",
-            transfer_syntax_uid=target,
+            sop_class_uid=record.sop_class_uid, sop_instance_uid=sop_instance_uid, transfer_syntax_uid=target
         )
         converted = convert(
             self.data_set(record),
@@ -114,6 +117,7 @@ class Retrieve:
             target,
             frame_table=frame_table_of(record),
             pixels=self.pixels,
+            derivation=derivation,
         )
         size = None if converted.size_bytes is None else len(header) + converted.size_bytes
         return Representation(target, size, _chain(header, converted.chunks))
@@ -133,16 +137,17 @@ class Retrieve:
             raise NotAcceptable(f"{stored.name} has no frames that can be sent one by one")
         check_numbers(table, numbers)
         source = self.data_set(record)
-        if not table.encapsulated:
-            if transfer_syntax_uid not in (None, EXPLICIT_VR_LITTLE_ENDIAN):
-                raise NotAcceptable("native frames are only sent as Explicit VR Little Endian")
+        if not table.encapsulated and transfer_syntax_uid in (None, EXPLICIT_VR_LITTLE_ENDIAN):
             return _parts(native_frames(table, numbers, source), EXPLICIT_VR_LITTLE_ENDIAN, OCTETS)
-        if transfer_syntax_uid in (None, record.transfer_syntax_uid):
+        if table.encapsulated and transfer_syntax_uid in (None, record.transfer_syntax_uid):
             media_type = stored.media_type if stored else OCTETS
             return _parts(codestreams(table, numbers, source), record.transfer_syntax_uid, media_type)
-        _check_decodable(stored, record.transfer_syntax_uid, transfer_syntax_uid)
-        frames = zip(numbers, self._decoded(record, table, numbers, source), strict=True)
-        return (FramePart(n, EXPLICIT_VR_LITTLE_ENDIAN, OCTETS, len(one), iter([one])) for n, one in frames)
+        return self._converted_frames(record, table, numbers, source, transfer_syntax_uid or "")
+
+    def producible(self, record: InstanceRecord) -> tuple[str, ...]:
+        """The transfer syntaxes that the instance, and its frames, can be converted to."""
+        table = frame_table_of(record)
+        return producible(record.transfer_syntax_uid, table.description if table else None)
 
     def bulk(self, record: InstanceRecord, path: str) -> Bulk:
         """A value that metadata give by reference (PS3.18 §10.4.1.1.5). Raises NotFound, NotAcceptable.
@@ -214,6 +219,21 @@ class Retrieve:
             return (self.pixels.decode(stream, table.description, uid) for stream in streams)
         return self.pixels.decode_all(streams, table.description, record.transfer_syntax_uid)
 
+    def _converted_frames(
+        self, record: InstanceRecord, table: FrameTable, numbers: Sequence[int], source: DataSetBytes, target: str
+    ) -> Iterator[FramePart]:
+        """Frames decoded, or compressed into `target`. Raises NotAcceptable."""
+        _check_convertible(record, table, target)
+        media_type = OCTETS
+        if target == EXPLICIT_VR_LITTLE_ENDIAN:
+            frames = self._decoded(record, table, numbers, source)
+        else:
+            frames = encoded_frames(table, numbers, source, record.transfer_syntax_uid, target, self.pixels)
+            row = lookup(target)
+            media_type = row.media_type if row else OCTETS
+        parts = zip(numbers, frames, strict=True)
+        return (FramePart(number, target, media_type, len(one), iter([one])) for number, one in parts)
+
     def data_set(self, record: InstanceRecord) -> DataSetBytes:
         """The record's data set by range; offsets of a deflated one count in the inflated bytes."""
 
@@ -251,7 +271,6 @@ class Retrieve:
 
 
 _NOUN = {Level.STUDY: "study", Level.SERIES: "series", Level.INSTANCE: "instance"}
-_CONVERTIBLE_TARGETS = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)
 
 
 def _asked(question: Callable[[], T]) -> T:
@@ -263,21 +282,35 @@ def _asked(question: Callable[[], T]) -> T:
 
 
 def _object_target(stored_uid: str, requested: str | None) -> str:
-    """The syntax an object goes out in. Raises NotAcceptable."""
+    """The syntax an object goes out in; whether it can be made shows later."""
+    if requested is not None:
+        return requested
     stored = lookup(stored_uid)
-    if requested is None:
-        plain = stored is None or (stored.explicit and not stored.big_endian and not stored.deflated)
-        return stored_uid if plain or (stored is not None and stored.referenced) else EXPLICIT_VR_LITTLE_ENDIAN
-    if requested != stored_uid:
-        _check_decodable(stored, stored_uid, requested)
-    return requested
+    plain = stored is None or (stored.explicit and not stored.big_endian and not stored.deflated)
+    return stored_uid if plain or (stored is not None and stored.referenced) else EXPLICIT_VR_LITTLE_ENDIAN
 
 
-def _check_decodable(stored: TransferSyntax | None, stored_uid: str, requested: str) -> None:
-    if stored is None or not stored.decodable or requested not in _CONVERTIBLE_TARGETS:
-        wanted = lookup(requested)
-        have = stored.name if stored else stored_uid
-        raise NotAcceptable(f"{have} cannot be converted to {wanted.name if wanted else requested}")
+def _derivation(record: InstanceRecord, target: str) -> Derivation | None:
+    """What an instance that is to be compressed with loss comes from."""
+    stored, wanted = lookup(record.transfer_syntax_uid), lookup(target)
+    if wanted is None or not wanted.lossy:
+        return None
+    return Derivation(
+        sop_class_uid=record.sop_class_uid,
+        sop_instance_uid=record.ref.sop_instance_uid or "",
+        data_set_sha256=record.data_set_sha256,
+        target_uid=target,
+        is_lossy=stored is not None and stored.lossy,
+    )
+
+
+def _check_convertible(record: InstanceRecord, table: FrameTable, target: str) -> None:
+    """Raise NotAcceptable for frames that cannot be had in `target`."""
+    stored, wanted = lookup(record.transfer_syntax_uid), lookup(target)
+    is_native = target == EXPLICIT_VR_LITTLE_ENDIAN and stored is not None and stored.decodable
+    if not is_native and compression(record.transfer_syntax_uid, table.description, target) is None:
+        have = stored.name if stored else record.transfer_syntax_uid
+        raise NotAcceptable(f"{have} cannot be converted to {wanted.name if wanted else target}")
 
 
 def frame_table_of(record: InstanceRecord) -> FrameTable | None:

@@ -54,10 +54,12 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class Produced:
-    """`size_bytes` bytes that someone makes when their turn comes."""
+    """A value that someone makes when its turn comes; `size_bytes` None where only its end tells."""
 
-    size_bytes: int
+    vr: str
+    size_bytes: int | None
     chunks: Callable[[], Iterator[bytes]]
+    encapsulated: bool = False  # its length is written as undefined (PS3.5 A.4)
 
 
 Segment = bytes | Reference | Produced
@@ -71,26 +73,43 @@ class Level:
     end: int | None
     is_sequence: bool = False
     values: dict[int, bytes] = field(default_factory=dict)  # of attributes that decide on others
+    appended: bytes = b""  # items that come after those of a sequence
 
 
 class Pixels(Protocol):
-    """What the walker asks about encapsulated pixel data and the attributes that describe them."""
+    """What the walker asks about pixel data that become others, and about the attributes that describe them."""
+
+    watched: frozenset[int]  # tags whose values may change, besides those that describe pixels
 
     def dropped(self, tag: int, *, nested: bool) -> bool:
         """Whether an element has no place in the new data set."""
         ...
 
     def changed(self, walker: Walker, tag: int, value: bytes, following: int, *, nested: bool) -> bytes:
-        """The new value of a remembered attribute; `following` is where the element after it begins."""
+        """The new value of such an attribute; `following` is where the element after it begins."""
         ...
 
     def inserted(self) -> Mapping[int, tuple[str, bytes]]:
-        """Attributes of the data set itself that must be there: tag -> VR and value."""
+        """Attributes that the data set itself must have: tag -> VR and value. Items join those of a sequence it has."""
         ...
 
-    def decoded(self, walker: Walker, value: int, *, nested: bool) -> tuple[str, Produced, int]:
-        """VR and bytes for encapsulated pixel data whose value begins at `value`, and where the next element begins."""
+    def replaces(self, tag: int, length: int, *, nested: bool) -> bool:
+        """Whether the value of this element is made anew."""
         ...
+
+    def replaced(self, walker: Walker, value: int, *, nested: bool) -> tuple[Produced, int | None]:
+        """The new value for the one that begins at `value`, and where that one ended if its header does not say."""
+        ...
+
+
+def explicit_header(tag: int, vr: str, length: int) -> bytes:
+    """An element's header in Explicit VR Little Endian; a value too long for its VR is UN (PS3.18 §8.7.3.4)."""
+    group, element = tag >> 16, tag & 0xFFFF
+    if vr not in LONG_HEADER and length > _SHORT_VALUE_LIMIT:
+        vr = "UN"
+    if vr in LONG_HEADER:
+        return struct.pack("<HH2sHI", group, element, vr.encode("ascii"), 0, length)
+    return struct.pack("<HH2sH", group, element, vr.encode("ascii"), length)
 
 
 class Walker:
@@ -108,6 +127,8 @@ class Walker:
         self._source = source
         self._target = target
         self._pixels = pixels
+        self._inserted = pixels.inserted() if pixels else {}
+        self._changing = _REMEMBERED | (pixels.watched if pixels else frozenset())
         self._stack = [Level(encoding, None)]
         self._stack[0].values[PIXEL_REPRESENTATION] = struct.pack("<H", pixel_representation)
         self._buffer = b""
@@ -117,7 +138,7 @@ class Walker:
     def segments(self) -> Iterator[Segment]:
         """The new data set's parts, in order."""
         position = 0
-        missing = sorted(self._pixels.inserted().items()) if self._pixels else []
+        missing = sorted(self._inserted.items())
         while True:
             while (end := self._stack[-1].end) is not None and position >= end:
                 yield self._leave()
@@ -133,10 +154,11 @@ class Walker:
             if tag >> 16 == 0xFFFE:
                 position = value
                 yield self._delimiter(tag, length, value)
-            elif length == UNDEFINED and tag == PIXEL_DATA and self._pixels:
-                vr, produced, position = self._pixels.decoded(self, value, nested=len(self._stack) > 1)
-                yield self._head(tag, vr, produced.size_bytes)
+            elif self._pixels and self._pixels.replaces(tag, length, nested=len(self._stack) > 1):
+                produced, old_end = self._pixels.replaced(self, value, nested=len(self._stack) > 1)
+                yield self._head(tag, produced.vr, UNDEFINED if produced.encapsulated else produced.size_bytes or 0)
                 yield produced
+                position = value + length if old_end is None else old_end
             elif vr == "SQ" or length == UNDEFINED:
                 position = value
                 yield self._enter(tag, vr, length, value)
@@ -238,21 +260,16 @@ class Walker:
         if len(data) < length:
             raise NotAcceptable("the data set ends inside an element")
         data = swap_words(data, width)
-        if tag in _REMEMBERED:
+        if tag in self._changing:
             level.values[tag] = data
             if self._pixels:
                 data = self._pixels.changed(self, tag, data, value + length, nested=nested)
         yield self._head(tag, vr, len(data)) + data
 
     def _head(self, tag: int, vr: str, length: int) -> bytes:
-        group, element = tag >> 16, tag & 0xFFFF
         if not self._target.explicit:
-            return struct.pack("<HHI", group, element, length)
-        if vr not in LONG_HEADER and length > _SHORT_VALUE_LIMIT:
-            vr = "UN"
-        if vr in LONG_HEADER:
-            return struct.pack("<HH2sHI", group, element, vr.encode("ascii"), 0, length)
-        return struct.pack("<HH2sH", group, element, vr.encode("ascii"), length)
+            return struct.pack("<HHI", tag >> 16, tag & 0xFFFF, length)
+        return explicit_header(tag, vr, length)
 
     def _insert(self, tag: int, vr_and_value: tuple[str, bytes], *, unless: int) -> Iterator[Segment]:
         if tag != unless:
@@ -260,10 +277,12 @@ class Walker:
 
     def _enter(self, tag: int, vr: str, length: int, value: int) -> bytes:
         """Begin a sequence. UN of undefined length is a sequence in implicit VR little endian (PS3.5 §6.2.2)."""
+        appended = self._inserted[tag][1] if len(self._stack) == 1 and tag in self._inserted else b""
         if length == 0:
-            return self._head(tag, "SQ", 0)
+            return self._head(tag, "SQ", len(appended)) + appended
         encoding = Encoding(explicit=False) if vr == "UN" else self._stack[-1].encoding
         self._push(encoding, length, value, is_sequence=True)
+        self._stack[-1].appended = appended
         return self._head(tag, "SQ", UNDEFINED)
 
     def _delimiter(self, tag: int, length: int, value: int) -> bytes:
@@ -284,7 +303,8 @@ class Walker:
         self._stack.append(Level(encoding, end, is_sequence))
 
     def _leave(self) -> bytes:
-        return _SEQUENCE_TAIL if self._stack.pop().is_sequence else _ITEM_TAIL
+        level = self._stack.pop()
+        return level.appended + _SEQUENCE_TAIL if level.is_sequence else _ITEM_TAIL
 
     def _check_fits(self, end: int) -> None:
         limit = self._stack[-1].end
