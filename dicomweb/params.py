@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import timedelta
 from urllib.parse import parse_qsl
 
 from bridge.errors import InvalidRequest
 from bridge.search import keys as search_keys
 from bridge.search.matchers import Ways
 from bridge.search.tags import parse_path, shown, vr_of
+from bridge.search.zones import OFFSET, parse_offset
 from storage.query import Query
 from storage.records import Level, ResourceRef
 
@@ -21,9 +23,7 @@ FIELDS_LIMIT = 500  # parameters in one query string
 NUMBER_LIMIT = 2**31 - 1  # of limit and offset
 
 NOT_FUZZY = "The fuzzymatching parameter is not supported. Only literal matching has been performed."  # §8.3.4.2
-NO_TIMEZONE = "The TimezoneOffsetFromUTC key is not supported. Dates and times have been compared as stored."
 
-_TIMEZONE = 0x00080201
 _FLAGS = ("fuzzymatching", "emptyvaluematching", "multiplevaluematching")
 _REPEATABLE_VRS = ("UI", "CS")
 
@@ -44,6 +44,7 @@ class SearchRequest:
     query: Query
     asked: tuple[tuple[int, ...], ...]  # paths of includefield and of the keys themselves
     everything: bool  # includefield=all
+    utc_offset: timedelta | None  # the zone that dates and times are in (Q24)
     warnings: tuple[str, ...]
     accept: str | None
 
@@ -83,6 +84,7 @@ def parse(query_string: str, target: Target, *, site: str, limit_default: int, l
         query=query,
         asked=tuple(dict.fromkeys((*asked, *keys))),
         everything=everything,
+        utc_offset=parse_offset(keys[OFFSET]) if keys.get(OFFSET) else None,
         warnings=_warnings(reserved, keys),
         accept=reserved.get("accept"),
     )
@@ -140,6 +142,4 @@ def _warnings(reserved: dict[str, str], keys: dict[tuple[int, ...], str]) -> tup
     warnings = []
     if reserved.get("fuzzymatching") == "true" and any(value and vr_of(path) == "UN" for path, value in keys.items()):
         warnings.append(NOT_FUZZY)  # whether a private attribute is a name only the instances know
-    if keys.get((_TIMEZONE,)):
-        warnings.append(NO_TIMEZONE)
     return tuple(warnings)

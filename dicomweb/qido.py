@@ -49,7 +49,7 @@ def _search(call: Call, target: Target) -> Reply:
         limit_default=http.search_limit_default,
         limit_max=http.search_limit_max,
     )
-    page = search(call.door.archive, request.query)
+    page = search(call.door.archive, request.query, request.utc_offset)
     fields = Fields(target.returned, request.asked, request.everything)
     objects = call.door.answers.objects(page.found, target.level, fields)
     warnings = [*request.warnings]

@@ -7,14 +7,18 @@ matched over the metadata of the instances that the other keys leave, up to `htt
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from datetime import timedelta
+from functools import partial
 
 from bridge.archive import Archive
 from bridge.errors import InvalidRequest, Unavailable
+from bridge.retention.base import zone_named
 from bridge.search.answers import Answers, Fields
 from bridge.search.documents import Document, documents, values
 from bridge.search.levels import reaches
+from bridge.search.zones import Reading, Zone
 from storage.attributes import BY_PATH, COMPUTED, MATCHABLE_COMPUTED
 from storage.errors import StorageUnavailable
 from storage.query import Criterion, DateTimeRange, Found, Page, Query, satisfies, satisfies_interval
@@ -26,11 +30,16 @@ _INDEXED_COMPUTED = frozenset((COMPUTED[keyword][0],) for keyword in MATCHABLE_C
 _TEXT_NUMBERS = frozenset({"FL", "FD", "UV", "SV"})  # compared by value, as DS is
 
 
-def search(archive: Archive, query: Query) -> Page:
-    """One page of matches in the stable order of DICOM.md Q17. Raises InvalidRequest or Unavailable."""
+def search(archive: Archive, query: Query, utc_offset: timedelta | None = None) -> Page:
+    """One page of matches in the stable order of DICOM.md Q17. Raises InvalidRequest or Unavailable.
+
+    With `utc_offset` the dates and times of the query are in that zone.
+    """
     indexed, rest = _split(query)
+    if utc_offset is not None:
+        rest = replace(rest, zone=Zone(utc_offset, zone_named(archive.settings.retention.timezone)))
     try:
-        if rest.is_empty:
+        if rest.is_empty and (rest.zone is None or not _is_zoned(indexed, rest.zone)):
             return archive.index.search(indexed)
         return _scan(archive, indexed, rest)
     except StorageUnavailable as error:
@@ -39,10 +48,11 @@ def search(archive: Archive, query: Query) -> Page:
 
 @dataclass(frozen=True, slots=True)
 class _Rest:
-    """What the index cannot match."""
+    """What the index cannot match, and the zone that dates and times are in."""
 
     criteria: tuple[Criterion, ...]
     intervals: tuple[DateTimeRange, ...]
+    zone: Zone | None = None
 
     @property
     def is_empty(self) -> bool:
@@ -55,10 +65,35 @@ class _Rest:
 
     def matches(self, document: Document) -> bool:
         """Whether one instance satisfies all of it."""
-        return all(_satisfied(criterion, document) for criterion in self.criteria) and all(
-            satisfies_interval(span, values(document, span.date_path), values(document, span.time_path))
-            for span in self.intervals
+        read: Reading = partial(values, document)
+        read = self.zone.moved(read) if self.zone else read
+        return all(_satisfied(criterion, document, read) for criterion in self.criteria) and all(
+            satisfies_interval(span, read(span.date_path), read(span.time_path)) for span in self.intervals
         )
+
+
+def _is_zoned(query: Query, zone: Zone) -> bool:
+    return any(map(zone.concerns, (one.path for one in query.criteria))) or any(
+        map(zone.concerns, (span.date_path for span in query.intervals))
+    )
+
+
+def _matches_in_zone(query: Query, zone: Zone, found: Found) -> bool:
+    """Whether a row that the widened query finds satisfies the dates and times of the query itself."""
+
+    def stored(path: tuple[int, ...]) -> list[str]:
+        attribute = BY_PATH.get(path)
+        text = found.attributes.get(attribute.keyword, "") if attribute else ""
+        return text.split("\\") if text else []
+
+    read = zone.moved(stored)
+    return all(
+        satisfies(one.matcher, one.vr, read(one.path)) for one in query.criteria if zone.concerns(one.path)
+    ) and all(
+        satisfies_interval(span, read(span.date_path), read(span.time_path))
+        for span in query.intervals
+        if zone.concerns(span.date_path)
+    )
 
 
 def _split(query: Query) -> tuple[Query, _Rest]:
@@ -77,11 +112,32 @@ def _split(query: Query) -> tuple[Query, _Rest]:
 
 
 def _scan(archive: Archive, indexed: Query, rest: _Rest) -> Page:
-    """Matches of the whole query, found by reading metadata; a study or series matches by any one of its instances."""
-    kept: list[Found] = []
+    """Matches of the whole query, found by reading rows and metadata; a study or series matches by any one instance."""
+    kept: Iterable[Found] = _candidates(archive, rest.zone.widened(indexed) if rest.zone else indexed)
+    if rest.zone is not None:
+        kept = _in_zone(archive, indexed, rest.zone, kept)
+    if not rest.is_empty:
+        kept = _by_metadata(archive, rest, kept)
+    kept = list(kept)
+    page = kept[indexed.offset : indexed.offset + indexed.limit]
+    return Page(page, max(0, len(kept) - indexed.offset - len(page)))
+
+
+def _in_zone(archive: Archive, indexed: Query, zone: Zone, candidates: Iterable[Found]) -> Iterator[Found]:
+    limit = archive.settings.http.scan_limit
+    for number, found in enumerate(candidates):
+        if number == limit:
+            raise InvalidRequest(
+                f"dates and times in a zone of their own would be read of more than {limit} results; "
+                "narrow the search by a date range or another key"
+            )
+        if _matches_in_zone(indexed, zone, found):
+            yield found
+
+
+def _by_metadata(archive: Archive, rest: _Rest, candidates: Iterable[Found]) -> Iterator[Found]:
     left = archive.settings.http.scan_limit
-    for found in _candidates(archive, indexed):
-        matched = False
+    for found in candidates:
         for _, document in documents(archive, found.ref):
             if left == 0:
                 raise InvalidRequest(
@@ -90,12 +146,8 @@ def _scan(archive: Archive, indexed: Query, rest: _Rest) -> Page:
                 )
             left -= 1
             if rest.matches(document):
-                matched = True
+                yield found
                 break
-        if matched:
-            kept.append(found)
-    page = kept[indexed.offset : indexed.offset + indexed.limit]
-    return Page(page, max(0, len(kept) - indexed.offset - len(page)))
 
 
 def _candidates(archive: Archive, query: Query) -> Iterator[Found]:
@@ -108,8 +160,8 @@ def _candidates(archive: Archive, query: Query) -> Iterator[Found]:
             return
 
 
-def _satisfied(criterion: Criterion, document: Document) -> bool:
+def _satisfied(criterion: Criterion, document: Document, read: Reading) -> bool:
     vr = "DS" if criterion.vr in _TEXT_NUMBERS else criterion.vr
     if vr == "UN" and len(criterion.path) == 1:  # private: the instance itself knows its VR
         vr = str(document.get(f"{criterion.path[0]:08X}", {}).get("vr", "UN"))
-    return satisfies(criterion.matcher, vr, values(document, criterion.path))
+    return satisfies(criterion.matcher, vr, read(criterion.path))

@@ -484,10 +484,61 @@ def test_q23_an_impossible_type_is_not_acceptable(web: Web) -> None:
     assert web.get("/studies", "image/png").status_code == 406
 
 
-def test_q24_a_timezone_key_is_answered_with_a_warning(web: Web) -> None:
-    response = web.get("/studies?TimezoneOffsetFromUTC=%2B0800&PatientID=P1")
-    assert uids(response.json(), STUDY_UID) == [STUDY]
-    assert "TimezoneOffsetFromUTC" in response.headers["warning"]
+@pytest.fixture(scope="module")
+def zoned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
+    """Three studies of 5 March 2026, 01:30 by their own clocks: in Shanghai, in UTC and 12 hours west of it."""
+    with open_web(tmp_path_factory.mktemp("zoned")) as opened:
+        for number, offset in ((1, None), (2, "+0000"), (3, "-1200")):
+            more = {} if offset is None else {"TimezoneOffsetFromUTC": offset}
+            study = f"1.2.{number}"
+            one = ct(1, study=study, series=f"{study}.1", StudyTime="013000", **more)
+            one.AcquisitionDate, one.AcquisitionTime = "20260305", "013000"
+            opened.add(one)
+        yield opened
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("StudyDate=20260305", "1 2 3"),
+        ("StudyDate=20260304&TimezoneOffsetFromUTC=%2B0000", "1"),
+        ("StudyDate=20260305&TimezoneOffsetFromUTC=%2B0000", "2 3"),
+        ("StudyDate=20260305&TimezoneOffsetFromUTC=+0800", "1 2 3"),
+        ("StudyDate=20260306&TimezoneOffsetFromUTC=%2B1400", "3"),
+        ("StudyDate=20260304&TimezoneOffsetFromUTC=-1200", "1 2"),
+        ("StudyDate=-20260304&TimezoneOffsetFromUTC=-1200", "1 2"),
+        ("StudyDate=20260304%5C20260306&TimezoneOffsetFromUTC=%2B0000", "1"),
+        ("StudyTime=17-18&TimezoneOffsetFromUTC=%2B0000", "1"),
+        ("StudyTime=0130&TimezoneOffsetFromUTC=%2B0000", "2"),
+        ("StudyDate=20260304-20260305&StudyTime=1700-0130&TimezoneOffsetFromUTC=%2B0000", "1 2"),
+        ("StudyDate=20260305&PatientBirthDate=19800102&TimezoneOffsetFromUTC=%2B0000", "2 3"),
+        ("PatientBirthDate=19800102&TimezoneOffsetFromUTC=-1200", "1 2 3"),
+        ("PatientID=P1&TimezoneOffsetFromUTC=", "1 2 3"),
+        ("AcquisitionDate=20260304&TimezoneOffsetFromUTC=%2B0000", "1"),
+        ("AcquisitionTime=1330&TimezoneOffsetFromUTC=%2B0000", "3"),
+    ],
+)
+def test_q24_dates_and_times_are_in_the_zone_of_the_search(zoned: Web, query: str, expected: str) -> None:
+    assert sorted(studies(zoned, query)) == [f"1.2.{number}" for number in expected.split()]
+
+
+def test_q24_the_offset_is_returned_and_pages_are_counted(zoned: Web) -> None:
+    response = zoned.get("/studies?StudyDate=20260305&TimezoneOffsetFromUTC=%2B0000&limit=1")
+    assert response.json()[0]["00080201"]["Value"] == ["+0000"]
+    assert "There are 1 additional" in response.headers["warning"]
+
+
+@pytest.mark.parametrize("offset", ["0800", "%2B1500", "-1300", "%2B08:00", "Z", "*"])
+def test_q24_a_bad_offset_is_refused(zoned: Web, offset: str) -> None:
+    assert zoned.get(f"/studies?StudyDate=20260305&TimezoneOffsetFromUTC={offset}").status_code == 400
+
+
+def test_q24_a_search_in_a_zone_reads_no_more_rows_than_allowed(tmp_path: Path) -> None:
+    with open_web(tmp_path, scan_limit=1) as small:
+        for number in (1, 2):
+            small.add(ct(1, study=f"1.2.{number}", series=f"1.2.{number}.1"))
+        assert small.get("/studies?StudyTime=10-11&TimezoneOffsetFromUTC=%2B0800").status_code == 400
+        assert len(small.json("/studies?StudyInstanceUID=1.2.1&StudyTime=10-11&TimezoneOffsetFromUTC=%2B0800")) == 1
 
 
 REQUIRED = {
