@@ -118,14 +118,22 @@ def _is_common_han(character: str) -> bool:
     return len(encoded) == 2 and 0xB0 <= encoded[0] <= 0xD7 and encoded[1] >= 0xA1
 
 
-@functools.lru_cache(maxsize=256)
-def _plan(charsets: tuple[str, ...]) -> tuple[str, str, bool]:
-    """(codec for everything or "", codec of the initial G1 for code extensions, may the declaration be doubted)."""
+def repertoires(charsets: Sequence[str]) -> tuple[str, list[int], bool]:
+    """(codec for everything or "", ISO-IR numbers in order, whether code extensions switch between them)."""
     terms = [re.sub(r"[\s_\-.]", "", term.strip("\0 ").upper()) for term in charsets]
     for term in terms:
         if term in STAND_ALONE:  # these allow no code extensions; beside others they still mean what they say
-            return STAND_ALONE[term], "ascii", False
+            return STAND_ALONE[term], [], False
     numbers = [_number(term) for term in terms]
+    return "", numbers, len(numbers) > 1 or any(number in MULTI_BYTE for number in numbers)
+
+
+@functools.lru_cache(maxsize=256)
+def _plan(charsets: tuple[str, ...]) -> tuple[str, str, bool]:
+    """(codec for everything or "", codec of the initial G1 for code extensions, may the declaration be doubted)."""
+    codec, numbers, _ = repertoires(charsets)
+    if codec:
+        return codec, "ascii", False
     first = numbers[0] if numbers else 6
     extensions = [number for number in numbers if number in MULTI_BYTE]
     if len(numbers) <= 1 and not extensions:

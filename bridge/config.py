@@ -96,6 +96,8 @@ class Dimse:
     response_timeout_s: float = 60.0  # for a peer to answer what the archive asks it
     object_limit_bytes: int = 8 << 30
     drain_timeout_s: float = 20.0
+    search_limit: int = 100_000  # matches of one C-FIND
+    identifier_limit_bytes: int = 1 << 20  # of a query or retrieval
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

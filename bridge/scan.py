@@ -312,6 +312,8 @@ class Scanner:
 
     def _charset(self, level: Level, prefix: bytes, value: bytes) -> None:
         terms = value.decode("latin-1").strip(" \0")
+        if CHARSET_TAG in level.watch:
+            level.raws[CHARSET_TAG] = value
         level.text = TextDecoder(terms.split("\\") if terms else (), self._fallback)
         self._write(level, CHARSET_TAG, prefix + (dicomjson.UTF_8 if terms else dicomjson.NO_VALUE))
 

@@ -54,6 +54,7 @@ class Options:
     relational: bool = False
     date_time: bool = False
     fuzzy: bool = False
+    timezone: bool = False
     empty_value: bool = False
     multiple_value: bool = False
 
@@ -64,8 +65,8 @@ PLAIN = Options()
 _FIND_OPTIONS: tuple[tuple[str, bool], ...] = (
     ("relational", True),
     ("date_time", True),
-    ("fuzzy", False),
-    ("timezone", False),
+    ("fuzzy", True),
+    ("timezone", True),
     ("enhanced_multi_frame", False),
     ("empty_value", True),
     ("multiple_value", True),

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from bridge.archive import Archive
 from bridge.ingest import Delivery, Receipt
 from bridge.retrieve import Retrieve
+from bridge.search import Answers
 from scp.command import Command, Status
 from scp.contexts import Context
 from scp.peers import Caller, Peers
@@ -46,6 +47,7 @@ class Door:
     archive: Archive
     intake: Intake
     retrieve: Retrieve
+    answers: Answers
     peers: Peers
     slots: Slots
 

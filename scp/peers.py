@@ -12,7 +12,7 @@ from bridge.errors import ConfigError
 from scp.negotiation import APPLICATION_CONTEXT, PROTOCOL_VERSION, Request
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-EVERY_SERVICE = ("echo", "store")
+EVERY_SERVICE = ("echo", "store", "find")
 
 
 @dataclass(frozen=True, slots=True)

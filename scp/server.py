@@ -17,6 +17,7 @@ import time
 from bridge import ingest, metrics
 from bridge.archive import Archive
 from bridge.retrieve import Retrieve
+from bridge.search import Answers
 from scp.association import Association
 from scp.operation import Door, Intake
 from scp.peers import Peers
@@ -38,7 +39,12 @@ class Server:
         self._listening = listening
         self._slots = Slots(settings.storage.directory / "run" / "associations", settings.dimse.associations)
         self._door = Door(
-            archive=archive, intake=intake, retrieve=Retrieve(archive), peers=Peers(settings), slots=self._slots
+            archive=archive,
+            intake=intake,
+            retrieve=Retrieve(archive),
+            answers=Answers(archive, settings.http.search_cache_bytes),
+            peers=Peers(settings),
+            slots=self._slots,
         )
         self._share = math.ceil(settings.dimse.associations / max(settings.dimse.processes, 1))
         self._associations: dict[Association, threading.Thread] = {}

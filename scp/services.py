@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from scp.command import CommandField
 from scp.echo import Echo
+from scp.find import Find
 from scp.operation import Call, Operation
 from scp.store import Store
 
@@ -15,4 +16,5 @@ ANY_CONTEXT = "echo"  # the link is tested on whatever was accepted
 SERVICES: dict[int, tuple[str, Callable[[Call], Operation]]] = {
     CommandField.C_ECHO: (ANY_CONTEXT, Echo),
     CommandField.C_STORE: ("store", Store),
+    CommandField.C_FIND: ("find", Find),
 }

@@ -24,6 +24,10 @@ from scp.command import COMMENT_LENGTH, Status
 SUCCESS = 0x0000
 CLASS_NOT_SUPPORTED = 0x0122  # PS3.7 §C.5.6
 UNRECOGNIZED_OPERATION = 0x0211  # PS3.7 §C.5.20
+PENDING = 0xFF00  # PS3.4 Table C.4-1: a match, all of whose keys are supported
+PENDING_WITH_UNSUPPORTED_KEYS = 0xFF01  # PS3.4 Table C.4-1
+CANCELLED = 0xFE00  # PS3.4 Tables C.4-1 to C.4-3
+TOO_MANY_MATCHES = 0xA700  # PS3.4 Table C.4-1 out of resources
 COERCED = 0xB000  # PS3.4 Table B.2-1: stored, but something is not as the sender thinks
 CANNOT_UNDERSTAND = 0xC000  # PS3.4 Table B.2-1
 

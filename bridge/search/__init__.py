@@ -1,8 +1,8 @@
 """The verb search: Query -> matches (PS3.18 §8.3.4, PS3.4 §C.2.2.2).
 
-`search` gives plain values to either door; `Answers` turns them into DICOM JSON. A key that the index does not hold is
-matched over the metadata of the instances that the other keys leave, up to `http.scan_limit` of them, never ignored
-(DICOM.md Q21).
+`search` gives a page of plain values, `matches` all of them one by one; `Answers` turns them into DICOM JSON. A key
+that the index does not hold is matched over the metadata of the instances that the other keys leave, up to
+`http.scan_limit` of them, never ignored (DICOM.md Q21).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from storage.attributes import BY_PATH, COMPUTED, MATCHABLE_COMPUTED
 from storage.errors import StorageUnavailable
 from storage.query import Criterion, DateTimeRange, Found, Page, Query, satisfies, satisfies_interval
 
-__all__ = ["Answers", "Fields", "search"]
+__all__ = ["Answers", "Fields", "matches", "search"]
 
 _PAGE = 500
 _INDEXED_COMPUTED = frozenset((COMPUTED[keyword][0],) for keyword in MATCHABLE_COMPUTED)
@@ -35,13 +35,20 @@ def search(archive: Archive, query: Query, utc_offset: timedelta | None = None) 
 
     With `utc_offset` the dates and times of the query are in that zone.
     """
-    indexed, rest = _split(query)
-    if utc_offset is not None:
-        rest = replace(rest, zone=Zone(utc_offset, zone_named(archive.settings.retention.timezone)))
+    indexed, rest = _planned(archive, query, utc_offset)
     try:
-        if rest.is_empty and (rest.zone is None or not _is_zoned(indexed, rest.zone)):
+        if rest.is_empty and rest.zone is None:
             return archive.index.search(indexed)
         return _scan(archive, indexed, rest)
+    except StorageUnavailable as error:
+        raise Unavailable(f"the index does not answer: {error}") from error
+
+
+def matches(archive: Archive, query: Query, utc_offset: timedelta | None = None) -> Iterator[Found]:
+    """All matches in the same order, whatever the query's page; a bounded number is held. Raises as `search` does."""
+    indexed, rest = _planned(archive, query, utc_offset)
+    try:
+        yield from _scanned(archive, indexed, rest)
     except StorageUnavailable as error:
         raise Unavailable(f"the index does not answer: {error}") from error
 
@@ -96,6 +103,15 @@ def _matches_in_zone(query: Query, zone: Zone, found: Found) -> bool:
     )
 
 
+def _planned(archive: Archive, query: Query, utc_offset: timedelta | None) -> tuple[Query, _Rest]:
+    """The part that the index matches, and the rest; with a zone where one concerns the query."""
+    indexed, rest = _split(query)
+    if utc_offset is None:
+        return indexed, rest
+    zone = Zone(utc_offset, zone_named(archive.settings.retention.timezone))
+    return indexed, replace(rest, zone=zone) if not rest.is_empty or _is_zoned(indexed, zone) else rest
+
+
 def _split(query: Query) -> tuple[Query, _Rest]:
     """The part the index matches, and the rest; an attribute of a lower level is matched over the instances too."""
 
@@ -112,15 +128,18 @@ def _split(query: Query) -> tuple[Query, _Rest]:
 
 
 def _scan(archive: Archive, indexed: Query, rest: _Rest) -> Page:
-    """Matches of the whole query, found by reading rows and metadata; a study or series matches by any one instance."""
-    kept: Iterable[Found] = _candidates(archive, rest.zone.widened(indexed) if rest.zone else indexed)
-    if rest.zone is not None:
-        kept = _in_zone(archive, indexed, rest.zone, kept)
-    if not rest.is_empty:
-        kept = _by_metadata(archive, rest, kept)
-    kept = list(kept)
+    """One page of the matches of the whole query."""
+    kept = list(_scanned(archive, indexed, rest))
     page = kept[indexed.offset : indexed.offset + indexed.limit]
     return Page(page, max(0, len(kept) - indexed.offset - len(page)))
+
+
+def _scanned(archive: Archive, indexed: Query, rest: _Rest) -> Iterator[Found]:
+    """Matches of the whole query, found by reading rows and metadata; a study or series matches by any one instance."""
+    found = _candidates(archive, rest.zone.widened(indexed) if rest.zone else indexed)
+    if rest.zone is not None:
+        found = _in_zone(archive, indexed, rest.zone, found)
+    return found if rest.is_empty else _by_metadata(archive, rest, found)
 
 
 def _in_zone(archive: Archive, indexed: Query, zone: Zone, candidates: Iterable[Found]) -> Iterator[Found]:

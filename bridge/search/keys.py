@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bridge.errors import InvalidRequest
-from bridge.search.levels import ORDER
+from bridge.search.levels import ORDER, is_of_patient
 from bridge.search.matchers import USUAL, Ways, interval, matcher
 from bridge.search.tags import creator_of, is_multi_valued, vr_of
 from storage.attributes import BY_PATH, COMPUTED, MATCHABLE_COMPUTED
@@ -48,6 +48,13 @@ def check(keys: Keys, level: Level) -> None:
             hint = "; ModalitiesInStudy is its study form" if path == (0x00080060,) else ""
             keyword = BY_PATH[path].keyword if path in BY_PATH else _COMPUTED_KEYS[path][0]
             raise InvalidRequest(f"{keyword} belongs to a lower level than this search returns{hint}")
+
+
+def check_patient(keys: Keys) -> None:
+    """Refuse what a search for patients cannot match. Raises InvalidRequest."""
+    for path, value in keys.items():
+        if value and not is_of_patient(path):
+            raise InvalidRequest(f"{path[0]:08X} belongs to a lower level than the patient's")
 
 
 def criteria(

@@ -32,6 +32,14 @@ _SERIES_TAGS = frozenset(
 _COMPUTED_LEVELS = {tag: level for tag, _, level in COMPUTED.values()}
 
 
+_PATIENT_STUDY_TAGS = frozenset({0x00101010, 0x00101020, 0x00101030, 0x00102180, 0x001021B0})  # PS3.3 §C.7.2.2
+
+
+def is_of_patient(path: tuple[int, ...]) -> bool:
+    """Whether an attribute describes the patient, not one of their studies (PS3.3 §C.7.1.1)."""
+    return path[0] >> 16 == 0x0010 and path[0] not in _PATIENT_STUDY_TAGS
+
+
 def level_of(path: tuple[int, ...]) -> Level:
     """The level of an attribute by its path."""
     if path in BY_PATH:

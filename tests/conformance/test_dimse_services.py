@@ -88,7 +88,6 @@ def test_e2_the_offending_element_is_named(peer: Peer) -> None:
 @pytest.mark.parametrize(
     ("context_id", "field", "sop_class"),
     [
-        pytest.param(3, 0x0020, CT, id="C-FIND"),
         pytest.param(3, 0x0010, CT, id="C-GET"),
         pytest.param(3, 0x0021, CT, id="C-MOVE"),
         pytest.param(1, 0x0130, VERIFICATION, id="N-ACTION"),
@@ -105,6 +104,12 @@ def test_ps3_7_c_5_20_an_unrecognised_operation(peer: Peer, context_id: int, fie
 
 def test_ps3_7_c_5_6_storing_where_storage_was_not_agreed(peer: Peer) -> None:
     assert peer.store(SOP, data_set(), context_id=1) == 0x0122
+
+
+def test_ps3_7_c_5_6_a_query_where_storage_was_agreed(peer: Peer) -> None:
+    command = request(0x0020, data_set=WITH_DATA_SET, sop_class=CT)
+    peer.send(message(3, COMMAND, command) + message(3, DATA, b"identifier"))
+    assert peer.status() == 0x0122
 
 
 def test_e3_the_transfer_syntax_kept_is_that_of_the_context(door: RunningDoor, peer: Peer) -> None:

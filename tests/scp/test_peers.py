@@ -11,6 +11,7 @@ from scp.peers import (
     CALLED_AE_NOT_RECOGNISED,
     CALLING_AE_NOT_RECOGNISED,
     CONTEXT_NAME_NOT_SUPPORTED,
+    EVERY_SERVICE,
     PROTOCOL_NOT_SUPPORTED,
     Caller,
     Peers,
@@ -41,7 +42,7 @@ def refusal(*peers: Peer, **options: object) -> tuple[Rejection, str]:
 @pytest.mark.parametrize("address", ["127.0.0.1", "127.8.8.8", "::1", "::ffff:127.0.0.1"])
 def test_without_peers_everybody_on_this_machine_may_call(address: str) -> None:
     caller = admit(address=address)
-    assert (caller.peer, caller.site, caller.services) == (None, "default", ("echo", "store"))
+    assert (caller.peer, caller.site, caller.services) == (None, "default", EVERY_SERVICE)
 
 
 def test_without_peers_nobody_else_may_call() -> None:

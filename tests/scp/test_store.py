@@ -321,5 +321,5 @@ def test_what_a_peer_delivered_is_noted_once_an_association(door: RunningDoor, p
 
 
 def test_a_request_that_is_not_understood_is_answered_on_its_own(peer: Peer) -> None:
-    peer.send(message(3, COMMAND, request(0x0020, data_set=WITH_DATA_SET, sop_class=CT)) + message(3, DATA, b"query"))
+    peer.send(message(3, COMMAND, request(0x0777, data_set=WITH_DATA_SET, sop_class=CT)) + message(3, DATA, b"query"))
     assert peer.status() == 0x0211

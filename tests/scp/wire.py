@@ -158,6 +158,17 @@ class Peer:
             if control & LAST:
                 return elements(whole)
 
+    def message(self) -> tuple[dict[int, bytes], bytes]:
+        """The next message: command set and data set."""
+        command_set = self.response()
+        data_set, is_last = b"", command_set[0x0800] == NO_DATA_SET.to_bytes(2, "little")
+        while not is_last:
+            kind, body = self.read()
+            assert kind == P_DATA, f"PDU {kind}: {body.hex()}"
+            data_set += body[6:]
+            is_last = bool(body[5] & LAST)
+        return command_set, data_set
+
     def status(self) -> int:
         """The status of the next response."""
         return int.from_bytes(self.response()[0x0900], "little")

@@ -1,0 +1,132 @@
+"""Identifiers and other small data sets: bytes <-> DICOM JSON values (PS3.4 §C.4, PS3.18 Annex F). Pure.
+
+Text is decoded by the data set's own Specific Character Set. What is written says its set in (0008,0005) where it holds
+more than ASCII: the asker's where that can say all of it, else ISO_IR 192.
+"""
+
+from __future__ import annotations
+
+import base64
+import struct
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import orjson
+
+from bridge.charset_encoding import UTF_8, encode_text
+from bridge.dictionary import LONG_HEADER
+from bridge.header_syntax import CHARSET_TAG, syntax_of
+from bridge.scan import Scanner
+from bridge.source import BufferSource
+
+Document = dict[str, Any]  # "00100010" -> {"vr": ..., "Value": [...]}
+
+_CHARACTER_SET = "00080005"
+_CHARSET_VRS = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})  # PS3.5 §6.1.2.2
+_NUMBERS = {"FD": "d", "FL": "f", "SL": "i", "SS": "h", "SV": "q", "UL": "I", "US": "H", "UV": "Q"}
+_NAME_GROUPS = ("Alphabetic", "Ideographic", "Phonetic")
+_ITEM = b"\xfe\xff\x00\xe0"
+_DEPTH_LIMIT = 32
+_SHORT_LIMIT = 0xFFFE  # bytes of a value whose explicit header has a 16-bit length
+
+
+def read(data_set: bytes, transfer_syntax_uid: str, *, fallback_charset: str = "") -> Document:
+    """The data set as DICOM JSON values. Raises InvalidInstance when its structure cannot be read."""
+    scanner = Scanner(
+        BufferSource(data_set),
+        syntax_of(transfer_syntax_uid),
+        watch=frozenset({CHARSET_TAG}),
+        nested_watch={},
+        fallback_charset=fallback_charset,
+        inline_binary_bytes=len(data_set) + 1,
+        depth_limit=_DEPTH_LIMIT,
+    )
+    scanner.run()
+    document: Document = orjson.loads(scanner.json.replace(b"\0", b"\\u0000"))
+    declared = scanner.root.raws.get(CHARSET_TAG, b"").decode("latin-1").strip(" \0")
+    if declared:  # DICOM JSON says UTF-8, whatever it was before
+        document[_CHARACTER_SET] = {"vr": "CS", "Value": declared.split("\\")}
+    return document
+
+
+def charsets_of(document: Document) -> tuple[str, ...]:
+    """The values of (0008,0005)."""
+    return tuple(str(value or "") for value in document.get(_CHARACTER_SET, {}).get("Value", ()))
+
+
+def write(document: Document, *, explicit: bool, charsets: Sequence[str] = ()) -> bytes:
+    """The data set, little endian, its text in `charsets` or in ISO_IR 192."""
+    before = {tag: element for tag, element in document.items() if tag < _CHARACTER_SET}
+    after = {tag: element for tag, element in document.items() if tag > _CHARACTER_SET}
+    writer = _Writer(explicit, charsets)
+    try:
+        body = writer.elements(after)
+    except UnicodeEncodeError:
+        writer = _Writer(explicit, (UTF_8,))
+        body = writer.elements(after)
+    if writer.is_extended:
+        before[_CHARACTER_SET] = {"vr": "CS", "Value": list(writer.charsets)}
+    return writer.elements(before) + body
+
+
+class _Writer:
+    """Writes in one character set. Raises UnicodeEncodeError for what it cannot say."""
+
+    def __init__(self, explicit: bool, charsets: Sequence[str]) -> None:
+        self.charsets = charsets
+        self.is_extended = False  # something was more than ASCII
+        self._explicit = explicit
+
+    def elements(self, document: Document) -> bytes:
+        """Elements in ascending order of tags."""
+        return b"".join([self._element(tag, document[tag]) for tag in sorted(document)])
+
+    def _element(self, tag: str, element: Document) -> bytes:
+        vr: str = element["vr"]
+        value: bytes = self._sequence(element) if vr == "SQ" else self._value(vr, element)
+        number = int(tag, 16)
+        head = struct.pack("<HH", number >> 16, number & 0xFFFF)
+        if not self._explicit:
+            head += struct.pack("<I", len(value))
+        elif vr in LONG_HEADER:
+            head += struct.pack("<2sxxI", vr.encode(), len(value))
+        else:
+            value = value[:_SHORT_LIMIT]
+            head += struct.pack("<2sH", vr.encode(), len(value))
+        return head + value
+
+    def _sequence(self, element: Document) -> bytes:
+        items = [self.elements(item or {}) for item in element.get("Value", ())]
+        return b"".join(_ITEM + struct.pack("<I", len(item)) + item for item in items)
+
+    def _value(self, vr: str, element: Document) -> bytes:
+        values = element.get("Value")
+        if not values:
+            return base64.b64decode(element.get("InlineBinary", b""))
+        if vr in _NUMBERS:
+            return _packed(vr, values)
+        if vr == "AT":
+            return b"".join(struct.pack("<HH", int(tag, 16) >> 16, int(tag, 16) & 0xFFFF) for tag in values)
+        text = "\\".join([_text(value) for value in values])
+        if vr in _CHARSET_VRS and not text.isascii():
+            self.is_extended = True
+            encoded = encode_text(text, vr, self.charsets)
+            if encoded is None:
+                raise UnicodeEncodeError("DICOM", text, 0, len(text), "not in this character set")
+        else:
+            encoded = text.encode("ascii", "replace")
+        return encoded + (b"\0" if vr == "UI" else b" ") * (len(encoded) % 2)
+
+
+def _text(value: object) -> str:
+    if isinstance(value, dict):
+        return "=".join([str(value.get(name, "")) for name in _NAME_GROUPS]).rstrip("=")
+    return "" if value is None else str(value)
+
+
+def _packed(vr: str, values: Sequence[object]) -> bytes:
+    number: Callable[[Any], Any] = float if vr in ("FD", "FL") else int
+    try:
+        return struct.pack(f"<{len(values)}{_NUMBERS[vr]}", *[number(value) for value in values])
+    except (TypeError, ValueError, OverflowError, struct.error):
+        return b""  # what was stored is no such number

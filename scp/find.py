@@ -1,0 +1,133 @@
+"""C-FIND: the archive's search, answered one match a response (PS3.4 §C.4.1, PS3.7 §9.1.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+
+from bridge import audit, identifiers
+from bridge.dictionary import vr_of
+from bridge.errors import BridgeError
+from bridge.identifiers import Document
+from bridge.search import Fields, matches
+from bridge.search import keys as search_keys
+from bridge.search.levels import is_of_patient, reaches
+from bridge.search.matchers import Ways
+from bridge.search.patients import RELATED, patients, related
+from bridge.search.zones import parse_offset
+from bridge.syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
+from scp.command import SUCCESS, Status
+from scp.identifier import Gathering, Identifier, understand
+from scp.models import PATIENT, QUERY_RETRIEVE
+from scp.operation import Answer, Call
+from scp.status import CANCELLED, PENDING, PENDING_WITH_UNSUPPORTED_KEYS, TOO_MANY_MATCHES
+from storage.query import Found, Query
+from storage.records import Origin
+
+_TOGETHER = 20  # responses that leave together, and after which a cancel is heard
+_RETRIEVE_AE_TITLE, _AVAILABILITY, _LEVEL = "00080054", "00080056", "00080052"
+# Returned, never matched: where to retrieve from (PS3.4 §C.4.1.1.3.2).
+_ONLY_RETURNED = {(0x00080054,), (0x00080056,), (0x00880130,), (0x00880140,)}
+
+
+class Find:
+    """One query on its way in, its answers on their way out."""
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+        self._gathering = Gathering(call)
+        self._model = QUERY_RETRIEVE[call.context.abstract_syntax]
+
+    def write(self, chunk: memoryview) -> None:
+        """See Operation."""
+        self._gathering.write(chunk)
+
+    def complete(self) -> Status:
+        """Search and answer. The audit trail notes the outcome."""
+        outcome = "success"
+        try:
+            return self._complete()
+        except BridgeError as error:
+            outcome = type(error).__name__
+            raise
+        finally:
+            caller, archive = self._call.caller, self._call.archive
+            origin = Origin(door="DIMSE", name=caller.ae_title, address=caller.address)
+            audit.record("search", at=archive.now(), origin=origin, outcome=outcome)
+
+    def abandon(self) -> None:
+        """Nothing is left behind."""
+
+    def _complete(self) -> Status:
+        dialogue, dimse = self._call.dialogue, self._call.archive.settings.dimse
+        options = self._call.context.options
+        question = understand(self._gathering.whole(), self._model.levels, relational=options.relational)
+        writer = _Answers(self._call, question)
+        for number, found in enumerate(self._found(question)):
+            if number == dimse.search_limit:
+                return Status(code=TOO_MANY_MATCHES, comment=f"more than {number} matches; narrow the query")
+            if number % _TOGETHER == 0 and dialogue.is_cancelled():
+                return Status(code=CANCELLED)
+            dialogue.respond(writer.answer(found), now=number % _TOGETHER == _TOGETHER - 1)
+        return SUCCESS
+
+    def _found(self, question: Identifier) -> Iterator[Found]:
+        """All matches in the order of the web door."""
+        call, options = self._call, self._call.context.options
+        keys = {path: "" if path in _ONLY_RETURNED else value for path, value in question.keys.items()}
+        search_keys.check(keys, question.storage_level)
+        if question.level == PATIENT:
+            search_keys.check_patient(keys)
+        ways = Ways(fuzzy=options.fuzzy, empty_value=options.empty_value, multiple_value=options.multiple_value)
+        criteria, intervals = search_keys.criteria(keys, ways, combined=options.date_time)
+        query = Query(site=call.caller.site, level=question.storage_level, criteria=criteria, intervals=intervals)
+        utc_offset = parse_offset(question.utc_offset) if options.timezone and question.utc_offset else None
+        return (patients if question.level == PATIENT else matches)(call.archive, query, utc_offset)
+
+
+class _Answers:
+    """Matches as responses: what was asked for, and nothing else (DICOM.md E6)."""
+
+    def __init__(self, call: Call, question: Identifier) -> None:
+        self._call = call
+        self._question = question
+        self._explicit = call.context.transfer_syntax == EXPLICIT_VR_LITTLE_ENDIAN
+        self._ae_title = call.archive.settings.dimse.ae_title
+        asked = [path for path in question.keys if path not in _ONLY_RETURNED]
+        self._related = [path[0] for path in asked if path[0] in RELATED]
+        self._asked = [path for path in asked if path[0] not in RELATED]
+        known = tuple(path for path in self._asked if _is_returned(question, path))
+        self._fields = Fields(frozenset(), known)
+        self._known = {f"{path[0]:08X}" for path in known}
+        self._empty = _empty([path for path in question.keys if path not in known])
+        is_full = len(known) == len(self._asked)
+        self._status = Status(code=PENDING if is_full else PENDING_WITH_UNSUPPORTED_KEYS)
+
+    def answer(self, found: Found) -> Answer:
+        """The pending response of a match."""
+        level = self._question.storage_level
+        (text,) = self._call.door.answers.objects([found], level, self._fields)
+        made: dict[str, Any] = orjson.loads(text.replace(b"\0", b""))
+        document: Document = {**self._empty}
+        document.update((tag, element) for tag, element in made.items() if tag in self._known)
+        if self._related:
+            numbers = related(self._call.archive, found)
+            document.update((f"{tag:08X}", {"vr": "IS", "Value": [numbers[tag]]}) for tag in self._related)
+        document[_LEVEL] = {"vr": "CS", "Value": [self._question.level]}
+        document[_RETRIEVE_AE_TITLE] = {"vr": "AE", "Value": [self._ae_title]}
+        document[_AVAILABILITY] = made[_AVAILABILITY]
+        encoded = identifiers.write(document, explicit=self._explicit, charsets=self._question.charsets)
+        return Answer(status=self._status, data_set=encoded)
+
+
+def _is_returned(question: Identifier, path: tuple[int, ...]) -> bool:
+    if question.level == PATIENT:
+        return is_of_patient(path)
+    return reaches(question.storage_level, path)
+
+
+def _empty(paths: list[tuple[int, ...]]) -> Document:
+    """Elements without value at these paths."""
+    return {f"{path[0]:08X}": {"vr": "SQ" if len(path) > 1 else vr_of(path[0]).partition(" ")[0]} for path in paths}
