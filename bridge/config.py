@@ -112,6 +112,7 @@ class Http:
     processes: int = 2
     threads: int = 16  # per process, for the synchronous core
     uploads: int = 32  # requests with a body worked on at a time, per process
+    ingest_threads: int = 8  # instances of uploads being stored at a time, per process
     connections: int = 512  # per process
     require_key: bool = False  # also on loopback
     allow_anonymous: bool = False  # beyond loopback without keys
@@ -129,6 +130,9 @@ class Http:
     search_cache_bytes: int = 16 << 20  # per process, search results as DICOM JSON
     target_bytes: int = 16384  # of a request's path and query string; beyond it 414
     body_limit_bytes: int = 64 << 30  # of a request's body; beyond it 413
+    part_limit_bytes: int = 8 << 30  # of one instance or bulk value in a body
+    part_header_bytes: int = 8192  # of one part of a body
+    parts_limit: int = 100_000  # of one body
     body_timeout_s: float = 60.0  # without a byte of the body; beyond it 408
     keep_alive_timeout_s: int = 75
     drain_timeout_s: int = 20

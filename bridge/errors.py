@@ -20,6 +20,10 @@ class InvalidInstance(BridgeError):
         self.offending_tag = offending_tag
 
 
+class SyntaxNotSupported(InvalidInstance):
+    """The data set is in a transfer syntax that cannot be kept: unknown, or its pixels lie elsewhere."""
+
+
 class ClassMismatch(BridgeError):
     """The data set does not match its SOP class, SOP instance or presentation context."""
 

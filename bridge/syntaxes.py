@@ -172,6 +172,9 @@ _ROWS = (
 
 TRANSFER_SYNTAXES: dict[str, TransferSyntax] = {row.uid: row for row in _ROWS}
 
+# Every transfer syntax whose data sets can be kept: a whole data set, with its pixels in it.
+STORABLE: dict[str, TransferSyntax] = {uid: row for uid, row in TRANSFER_SYNTAXES.items() if row.media_type}
+
 
 def lookup(uid: str) -> TransferSyntax | None:
     """The row of a transfer syntax, or None for a private or unknown one (such objects are only sent as stored)."""

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
-from dicomweb import ops, problem, qido, rendered, wado
+from dicomweb import ops, problem, qido, rendered, stow, wado
 from dicomweb.deps import Door, service_root
 from dicomweb.edge import Edge
 from dicomweb.endpoint import SCOPES, Answer, Endpoint, Work
@@ -21,7 +21,7 @@ _STUDY = "/studies/{study}"
 _SERIES = _STUDY + "/series/{series}"
 _INSTANCE = _SERIES + "/instances/{instance}"
 
-# PS3.18 Tables 10.4.1-1, 10.6.1-1: (route below the service root, method, work, action in the audit trail).
+# PS3.18 Tables 10.4.1-1, 10.5.1-1, 10.6.1-1: (route below the service root, method, work, action in the audit trail).
 # GET is HEAD too. What a caller must be allowed goes by the method, see endpoint.SCOPES.
 ROUTES: tuple[tuple[str, str, Work, str], ...] = (
     (_INSTANCE + "/frames/{frames}", "GET", wado.frames, "retrieve"),
@@ -37,6 +37,8 @@ ROUTES: tuple[tuple[str, str, Work, str], ...] = (
     (_INSTANCE + "/frames/{frames}/rendered", "GET", rendered.frames, "retrieve rendered"),
     (_SERIES + "/rendered", "GET", rendered.instances, "retrieve rendered"),
     (_STUDY + "/rendered", "GET", rendered.instances, "retrieve rendered"),
+    ("/studies", "POST", stow.store, "store"),
+    (_STUDY, "POST", stow.store, "store"),
 )
 # Beside the service root: (route, work, scope a caller needs or "", whether it is answered without a pool thread).
 OPERATIONS: tuple[tuple[str, Work, str, bool], ...] = (

@@ -35,10 +35,12 @@ class Door:
     proxies: Proxies
     pool: ThreadPoolExecutor
     uploads: ThreadPoolExecutor  # for requests with a body: they wait for their senders
+    ingests: ThreadPoolExecutor  # for the instances in them
 
     def close(self) -> None:
         """Let running calls end, stop the codec workers. The archive stays open: its opener closes it."""
         self.uploads.shutdown(wait=True, cancel_futures=True)
+        self.ingests.shutdown(wait=True)
         self.pool.shutdown(wait=True, cancel_futures=True)
         self.retrieve.close()
 
@@ -57,6 +59,7 @@ def open_door(archive: Archive, settings: Settings) -> Door:
         bodies=BodyCache(http.metadata_cache_bytes),
         proxies=Proxies(http.trusted_proxies, http.public_url, service_root(settings)),
         pool=ThreadPoolExecutor(http.threads, thread_name_prefix="dicomweb"),
+        ingests=ThreadPoolExecutor(http.ingest_threads, thread_name_prefix="ingest"),
         uploads=ThreadPoolExecutor(http.uploads, thread_name_prefix="upload"),
     )
 

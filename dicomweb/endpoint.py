@@ -75,7 +75,14 @@ class Endpoint:
         if scope["method"] not in _WITH_BODY:
             return await loop.run_in_executor(self._door.pool, self._visit, answer, call)
         http = self._door.settings.http
-        with RequestBody(receive, loop, limit_bytes=http.body_limit_bytes, timeout_s=http.body_timeout_s) as body:
+        announced = call.headers.get("content-length", "")
+        with RequestBody(
+            receive,
+            loop,
+            limit_bytes=http.body_limit_bytes,
+            timeout_s=http.body_timeout_s,
+            announced_bytes=int(announced) if announced.isdecimal() else 0,
+        ) as body:
             call.body = body
             return await loop.run_in_executor(self._door.uploads, self._visit, answer, call)
 

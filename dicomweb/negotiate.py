@@ -98,12 +98,26 @@ def members(header: str | None, parameter: str | None = None, *, strict: bool = 
 
 def document(wishes: Sequence[Wish]) -> str:
     """JSON, PLAIN_JSON or XML for metadata and search results (Table 10.4.4-1, 10.6.4-1; W2, Q23)."""
-    offered = (Representation(JSON, "", False), Representation(PLAIN_JSON, "", False), Representation(XML, "", True))
-    for wish in wishes:
-        for representation in offered:
-            if _grants(wish, representation, wishes):
-                return representation.media_type
-    raise NotAcceptable(f'possible here: {JSON}, {PLAIN_JSON}, {MULTIPART}; type="{XML}"')
+    chosen = _first(wishes, _JSON_FORMS)
+    if chosen is None:
+        raise NotAcceptable(f'possible here: {JSON}, {PLAIN_JSON}, {MULTIPART}; type="{XML}"')
+    return chosen.media_type
+
+
+def report(wishes: Sequence[Wish]) -> Representation:
+    """The form of a single data set that answers a request, XML without multipart too (Table 10.5.4-1; T5)."""
+    chosen = _first(wishes, (*_JSON_FORMS, Representation(XML, "", False)))
+    if chosen is None:
+        raise NotAcceptable(f"possible here: {JSON}, {PLAIN_JSON}, {XML}")
+    return chosen
+
+
+_JSON_FORMS = (Representation(JSON, "", False), Representation(PLAIN_JSON, "", False), Representation(XML, "", True))
+
+
+def _first(wishes: Sequence[Wish], offered: Sequence[Representation]) -> Representation | None:
+    """The first of the offered forms that the best wish grants."""
+    return next((form for wish in wishes for form in offered if _grants(wish, form, wishes)), None)
 
 
 @dataclass(frozen=True, slots=True)

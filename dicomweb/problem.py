@@ -11,6 +11,7 @@ import orjson
 
 from bridge import errors
 from bridge.access import Unauthenticated
+from dicomweb.decoding import UnsupportedMediaType
 from dicomweb.request_body import TooSlow
 
 CONTENT_TYPE = b"application/problem+json"
@@ -28,6 +29,7 @@ STATUS: dict[type[errors.BridgeError], int] = {
     errors.Held: 409,
     errors.Gone: 410,
     errors.TooLarge: 413,
+    UnsupportedMediaType: 415,
     errors.NotOnline: 503,
     errors.Unavailable: 503,
     errors.OutOfResources: 507,

@@ -28,15 +28,23 @@ class BrokenOff(InvalidRequest):
 class RequestBody:
     """An iterator of chunks, to be used by one thread at a time.
 
-    Raises TooLarge beyond `limit_bytes`, TooSlow when nothing comes for `timeout_s`, BrokenOff when the sender is gone.
+    Raises TooLarge beyond `limit_bytes` (at once when more are announced), TooSlow when nothing comes for `timeout_s`,
+    BrokenOff when the sender is gone.
     """
 
     def __init__(
-        self, receive: Receive, loop: asyncio.AbstractEventLoop, *, limit_bytes: int, timeout_s: float
+        self,
+        receive: Receive,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        limit_bytes: int,
+        timeout_s: float,
+        announced_bytes: int = 0,
     ) -> None:
         self._receive = receive
         self._loop = loop
         self._limit = limit_bytes
+        self._is_too_large = announced_bytes > limit_bytes
         self._timeout_s = timeout_s
         self._coming: concurrent.futures.Future[Message] | None = None
         self._ended = False
@@ -48,6 +56,9 @@ class RequestBody:
     def __next__(self) -> bytes:
         """The next chunk, never an empty one; its size is what the server had at hand."""
         while not self._ended:
+            if self._is_too_large:
+                self._ended = True
+                raise TooLarge("the body is larger than http.body_limit_bytes")
             chunk = self._take()
             if chunk:
                 return chunk
@@ -71,8 +82,8 @@ class RequestBody:
         chunk: bytes = message.get("body", b"")
         self.received_bytes += len(chunk)
         if self.received_bytes > self._limit:
-            self._ended = True
-            raise TooLarge("the body is larger than http.body_limit_bytes")
+            self._is_too_large = True  # said once what is within the limit has been worked on
+            return chunk[: len(chunk) - (self.received_bytes - self._limit)]
         if message.get("more_body", False):
             self._coming = self._ask()
         else:

@@ -13,7 +13,7 @@ from enum import IntEnum
 from pydicom.uid import UID_dictionary
 from pynetdicom.sop_class import _NON_PATIENT_OBJECT_CLASSES, _STORAGE_CLASSES
 
-from bridge.syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN, TRANSFER_SYNTAXES, TransferSyntax
+from bridge.syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN, STORABLE, TransferSyntax
 from scp.models import PLAIN, QUERY_RETRIEVE, Options, agreed, options
 from scp.negotiation import Decision, Proposal, Request
 
@@ -39,9 +39,6 @@ STORAGE_CLASSES: dict[str, str] = {
 }
 
 _DICOM_ROOT = "1.2.840.10008."
-
-# Every transfer syntax whose data sets can be kept: a whole data set, with its pixels in it.
-STORABLE: dict[str, TransferSyntax] = {uid: row for uid, row in TRANSFER_SYNTAXES.items() if row.media_type}
 
 # What messages are made of that are no objects: identifiers and the like.
 IDENTIFIER_SYNTAXES = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)

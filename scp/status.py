@@ -16,6 +16,7 @@ from bridge.errors import (
     NotFound,
     NotOnline,
     OutOfResources,
+    SyntaxNotSupported,
     TooLarge,
     Unavailable,
 )
@@ -35,6 +36,7 @@ CANNOT_UNDERSTAND = 0xC000  # PS3.4 Table B.2-1
 STATUSES: dict[type[BridgeError], int] = {
     BridgeError: 0x0110,  # PS3.7 §C.5.10 processing failure
     InvalidInstance: 0xC000,  # PS3.4 Table B.2-1 cannot understand
+    SyntaxNotSupported: 0xC000,
     ClassMismatch: 0xA900,  # PS3.4 Table B.2-1 data set does not match SOP class
     Conflict: 0x0111,  # PS3.7 §C.5.11 duplicate SOP instance
     InvalidRequest: 0xA900,  # PS3.4 Table C.4-1 identifier does not match SOP class

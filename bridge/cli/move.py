@@ -15,9 +15,9 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from bridge.archive import Archive
+from bridge.arrival import ingest_file
 from bridge.cli.context import ConfigOption, console, opened, origin
 from bridge.errors import BridgeError, ConfigError, OutOfResources, Unavailable
-from bridge.ingest import ingest_file
 from storage.keys import SITE
 
 _IN_FLIGHT = 32  # files handed to the threads at once

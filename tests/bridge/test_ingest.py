@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from bridge.archive import HOT, Archive
+from bridge.arrival import ingest_file
 from bridge.config import Ingest, Settings
 from bridge.errors import ClassMismatch, Conflict, InvalidInstance, OutOfResources, Unavailable
-from bridge.ingest import Delivery, begin, ingest, ingest_file
+from bridge.ingest import Delivery, begin, ingest
 from storage.records import Outcome, ResourceRef
 from tests.bridge.archives import (
     ORIGIN,

@@ -27,9 +27,9 @@ from pydicom.uid import (
 )
 
 from bridge.archive import Archive
+from bridge.arrival import ingest_file
 from bridge.bundling import bundle_quiet_series
 from bridge.errors import Gone, InvalidRequest, NotAcceptable, NotFound, Unavailable
-from bridge.ingest import ingest_file
 from bridge.retrieve import Retrieve
 from storage.errors import StorageUnavailable
 from storage.records import InstanceRecord, Origin, ResourceRef

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import http.client
+import json
+import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -12,6 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 from dicomweb_client.api import DICOMwebClient
 
+from tests.dicomweb.storing import RELATED, message
 from tests.dicomweb.web import (
     CT,
     OTHER_STUDY,
@@ -24,6 +27,8 @@ from tests.dicomweb.web import (
     open_web,
     parts,
     pixels,
+    read_part10,
+    save,
     serving,
     uids,
 )
@@ -256,3 +261,33 @@ def test_a_client_that_leaves_frees_the_source(tmp_path: Path) -> None:
             with closing(http.client.HTTPConnection(place.hostname or "", place.port, timeout=10)) as connection:
                 connection.request("GET", f"{ROOT}/studies")
                 assert connection.getresponse().status == 200
+
+
+# ---- senders ----
+
+
+def test_dicomweb_client_stores_instances_and_reads_the_answer(tmp_path: Path) -> None:
+    with open_web(tmp_path) as empty, serving(empty.archive) as root:
+        sender = DICOMwebClient(root)
+        sent = [read_part10(save(ct(number), tmp_path / "sent.dcm").read_bytes()) for number in (1, 2)]
+        answer = sender.store_instances(sent, study_instance_uid=STUDY)
+        assert [item.ReferencedSOPInstanceUID for item in answer.ReferencedSOPSequence] == [
+            f"{SERIES}.1",
+            f"{SERIES}.2",
+        ]
+        assert "FailedSOPSequence" not in answer
+        assert [item.PixelData for item in sender.retrieve_series(STUDY, SERIES)] == [pixels(1), pixels(2)]
+
+
+def test_curl_sends_a_file_alone_and_a_message(tmp_path: Path) -> None:
+    save(ct(1), tmp_path / "one.dcm")
+    (tmp_path / "message").write_bytes(message([save(ct(2), tmp_path / "two.dcm").read_bytes()]))
+    with open_web(tmp_path) as empty, serving(empty.archive) as root:
+        for kind, name in (("application/dicom", "one.dcm"), (RELATED, "message")):
+            said = subprocess.run(
+                ["curl", "-sS", "--fail", "-H", f"Content-Type: {kind}", "-H", "Expect: 100-continue",
+                 "--data-binary", f"@{tmp_path / name}", f"{root}/studies"],
+                check=True, capture_output=True, timeout=60,
+            )  # fmt: skip
+            assert "00081199" in json.loads(said.stdout)
+        assert sorted(uids(empty.json(f"{CT}/instances"))) == [f"{SERIES}.1", f"{SERIES}.2"]

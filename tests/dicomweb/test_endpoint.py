@@ -106,6 +106,15 @@ def test_a_body_beyond_its_limit_is_413(tmp_path: Path, monkeypatch: pytest.Monk
         assert "http.body_limit_bytes" in response.json()["detail"]
 
 
+def test_a_body_that_announces_too_much_is_refused_before_it_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dicomweb.app.ROUTES", ROUTES)
+    head = b"POST /dicom-web/studies/1.2 HTTP/1.1\r\nHost: HOST\r\nContent-Length: 9\r\nExpect: 100-continue\r\n\r\n"
+    with open_web(tmp_path, body_limit_bytes=8) as narrow, serving(narrow.archive) as url, raw(url, head) as connection:
+        assert connection.recv(1000).startswith(b"HTTP/1.1 413 ")
+
+
 def test_readers_are_answered_while_every_upload_waits_for_its_sender(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

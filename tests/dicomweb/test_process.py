@@ -18,8 +18,8 @@ from pathlib import Path
 import pytest
 
 from bridge.archive import index_url, open_archive
+from bridge.arrival import ingest_file
 from bridge.config import Settings, Storage
-from bridge.ingest import ingest_file
 from storage.index import migrate
 from tests.conftest import REPOSITORY
 from tests.dicomweb.web import CT, ORIGIN, ROOT, SERIES, STUDY, ct, save

@@ -22,8 +22,8 @@ from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian
 from starlette.types import ASGIApp
 
 from bridge.archive import Archive
+from bridge.arrival import ingest_file
 from bridge.config import Http, Settings
-from bridge.ingest import ingest_file
 from dicomweb.__main__ import uvicorn_config
 from dicomweb.app import create_app
 from dicomweb.deps import Door, open_door
@@ -96,9 +96,9 @@ class Web:
 
 
 @contextlib.contextmanager
-def open_web(directory: Path, **http: Any) -> Iterator[Web]:
+def open_web(directory: Path, settings: Settings | None = None, **http: Any) -> Iterator[Web]:
     """An empty archive and a client in process, which looks like a caller from loopback."""
-    settings = Settings(http=replace(Http(), **http))
+    settings = replace(settings or Settings(), http=replace(Http(), **http))
     archive = open_test_archive(directory, settings)
     door = open_door(archive, archive.settings)
     client = Client(create_app(door))

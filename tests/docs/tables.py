@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterable
 
 from bridge.errors import BridgeError, ConfigError
 from bridge.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
-from bridge.syntaxes import TRANSFER_SYNTAXES
-from scp.contexts import STORABLE, STORAGE_CLASSES
+from bridge.syntaxes import STORABLE, TRANSFER_SYNTAXES
+from dicomweb.store_report import REASONS, WARNINGS
+from scp.contexts import STORAGE_CLASSES
 from scp.services import SERVICES
 from scp.status import STATUSES
 from storage.attributes import ATTRIBUTES, COMPUTED, MATCHABLE_COMPUTED
@@ -76,6 +77,20 @@ def statuses() -> str:
     return table("Status", "When", rows=sorted(rows))
 
 
+def store_reasons() -> str:
+    """How a store request says why an instance was not stored."""
+    said = {BridgeError: "Anything else went wrong."}
+    rows = ((f"0x{code:04X}", code, said.get(error) or _sentence(error.__doc__)) for error, code in REASONS.items())
+    return table("FailureReason", "Decimal", "When", rows=sorted(rows))
+
+
+def store_warnings() -> str:
+    """What a store request says of an instance that was stored."""
+    return table(
+        "WarningReason", "Decimal", "When", rows=((f"0x{code:04X}", code, text) for code, text in WARNINGS.items())
+    )
+
+
 def attributes() -> str:
     """What can be searched for with an index, by DIMSE and by DICOMweb."""
     returned = {"R": "always", "O": "when known", "A": "when asked for"}
@@ -96,6 +111,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "storage-classes": storage_classes,
     "transfer-syntaxes": transfer_syntaxes,
     "statuses": statuses,
+    "store-reasons": store_reasons,
+    "store-warnings": store_warnings,
     "attributes": attributes,
 }
 

@@ -6,8 +6,9 @@ import pytest
 from pydicom.uid import UID_dictionary
 from pynetdicom.sop_class import _STORAGE_CLASSES
 
+from bridge.syntaxes import STORABLE
 from scp import negotiation
-from scp.contexts import STORABLE, STORAGE_CLASSES, Agreement, Result, agree, choose, service_of
+from scp.contexts import STORAGE_CLASSES, Agreement, Result, agree, choose, service_of
 from tests.scp.wire import CT, EXPLICIT, IMPLICIT, MAXIMUM_LENGTH, VERIFICATION, Context, associate, item
 
 BIG, DEFLATED = "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99"
