@@ -14,7 +14,7 @@ from bridge.object_meta import instance_meta
 from storage.errors import IngestExpired, ObjectExists, ObjectNotFound, StorageError, StorageFull, StorageUnavailable
 from storage.keys import ingest_id, instance_key
 from storage.objects.base import ObjectStore
-from storage.objects.payload import Payload, Spool
+from storage.objects.payload import Payload, read_back
 from storage.records import InstanceRecord, Location, Origin
 
 _LOG = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ def deliver_landing(archive: Archive, *, limit: int) -> Delivered:
 def relocate(archive: Archive, record: InstanceRecord, target: str, origin: Origin) -> bool:
     """Move one instance to the store named `target`; False if its row changed meanwhile. Raises StorageError."""
     put_at = archive.now()
-    with _copy(archive, archive.store(record.location), record.location) as payload:
+    with _copy(archive, archive.store(record.location), record.location, record.data_set_offset) as payload:
         if payload.sha256 != record.sha256:
             raise StorageError(f"the bytes in {record.location.store} do not have the hash they were stored with")
         meta = instance_meta(record, origin=origin, lock=archive.locks_objects, now=put_at)
@@ -70,15 +70,13 @@ def relocate(archive: Archive, record: InstanceRecord, target: str, origin: Orig
     return moved
 
 
-def _copy(archive: Archive, source: ObjectStore, location: Location) -> Payload:
-    spool = Spool(b"", directory=archive.spool_directory, memory_bytes=archive.settings.storage.spool_memory_bytes)
-    try:
-        for chunk in source.read(location.key, version_id=location.version_id):
-            spool.write(chunk)
-    except BaseException:
-        spool.discard()
-        raise
-    return spool.finish()
+def _copy(archive: Archive, source: ObjectStore, location: Location, header_bytes: int = 0) -> Payload:
+    return read_back(
+        source.read(location.key, version_id=location.version_id),
+        header_bytes,
+        directory=archive.spool_directory,
+        memory_bytes=archive.settings.storage.spool_memory_bytes,
+    )
 
 
 def _deliver_decisions(archive: Archive, landing: str) -> None:

@@ -20,7 +20,7 @@ from bridge.object_meta import record_from_meta
 from storage.errors import InvalidKey, StorageError
 from storage.keys import parse_instance_key
 from storage.objects.base import ObjectInfo
-from storage.objects.payload import Spool
+from storage.objects.payload import read_back
 from storage.records import InstanceRecord, Location, Origin, Outcome, ResourceRef
 
 
@@ -148,10 +148,12 @@ def _kept(archive: Archive, result: Rebuilt) -> Iterator[_Kept]:
 def _record(archive: Archive, kept: _Kept) -> InstanceRecord:
     """The record as ingest made it. Raises StorageError for other bytes, BridgeError for an unreadable data set."""
     said, ingest = kept.values, archive.settings.ingest
-    spool = Spool(b"", directory=archive.spool_directory, memory_bytes=archive.settings.storage.spool_memory_bytes)
-    for chunk in archive.stores[kept.store].read(kept.info.key, version_id=kept.info.version_id):
-        spool.write(chunk)
-    with spool.finish() as payload:
+    with read_back(
+        archive.stores[kept.store].read(kept.info.key, version_id=kept.info.version_id),
+        said["data_set_offset"],
+        directory=archive.spool_directory,
+        memory_bytes=archive.settings.storage.spool_memory_bytes,
+    ) as payload:
         if payload.sha256 != said["sha256"]:
             raise StorageError("the bytes do not have the hash they were stored with")
         with payload.data_set(said["data_set_offset"]) as data_set:
@@ -182,14 +184,13 @@ def _fallback_charset(archive: Archive, ae_title: str) -> str:
 
 def _damage(archive: Archive, record: InstanceRecord) -> str:
     """What is wrong with an instance's bytes; empty when nothing is."""
-    spool = Spool(b"", directory=archive.spool_directory, memory_bytes=0)
+    memory_bytes = archive.settings.storage.spool_memory_bytes
     try:
-        for chunk in archive.read(record):
-            spool.write(chunk)
-        with spool.finish() as payload:
+        with read_back(
+            archive.read(record), record.data_set_offset, directory=archive.spool_directory, memory_bytes=memory_bytes
+        ) as payload:
             return "" if payload.sha256 == record.sha256 else "other bytes than were stored"
     except (BridgeError, StorageError) as error:
-        spool.discard()
         return str(error)
 
 

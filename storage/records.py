@@ -74,7 +74,7 @@ class InstanceRecord:
     transfer_syntax_uid: str
     location: Location
     size_bytes: int
-    sha256: str  # of the object as stored, hex
+    sha256: str  # is the object intact? of its header and data_set_sha256 (storage/objects/payload.py), hex
     data_set_sha256: str  # of the data set alone: identity across senders, hex
     data_set_offset: int  # where the data set starts in the object
     received_at: datetime  # aware, UTC, microseconds

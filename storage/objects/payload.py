@@ -1,7 +1,7 @@
 """Bytes on their way into a store: kept in memory while small, in a file beyond, hashed as they arrive.
 
-A `Spool` grows; `finish()` turns it into a `Payload`. Each byte is copied once and touched by both hashes while it is
-still in the cache. The whole object is never in memory once it is larger than `memory_bytes`.
+A `Spool` grows; `finish()` turns it into a `Payload`. Each byte is copied once and hashed once, while it is still in
+the cache. The whole object is never in memory once it is larger than `memory_bytes`.
 """
 
 from __future__ import annotations
@@ -10,14 +10,15 @@ import hashlib
 import mmap
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from storage.errors import StorageFull, StorageUnavailable
+from storage.errors import StorageError, StorageFull, StorageUnavailable
 
+HEADER_LIMIT_BYTES = 1 << 20  # of a preamble and file meta information; ours have less than 1 KiB
 _CHUNK = 1 << 20
 
 
@@ -32,14 +33,21 @@ class Payload:
     body: bytearray | bytes | None
     path: Path | None
     size_bytes: int
-    sha256: str  # of header + data set, hex
+    sha256: str  # of the header and the data set's digest, see `integrity`; hex
     data_set_sha256: str  # of the data set alone, hex
 
     @classmethod
     def of(cls, body: bytes) -> Payload:
         """A small object without a header: a decision, a bundle."""
-        digest = hashlib.sha256(body).hexdigest()
-        return cls(header=b"", body=body, path=None, size_bytes=len(body), sha256=digest, data_set_sha256=digest)
+        digest = hashlib.sha256(body)
+        return cls(
+            header=b"",
+            body=body,
+            path=None,
+            size_bytes=len(body),
+            sha256=integrity(b"", digest.digest()),
+            data_set_sha256=digest.hexdigest(),
+        )
 
     @property
     def data_set_offset(self) -> int:
@@ -68,6 +76,13 @@ class Payload:
                     yield chunk
         except OSError as error:
             raise StorageUnavailable(f"the temporary file cannot be read: {error.strerror}") from error
+
+    def object_sha256(self) -> str:
+        """SHA-256 of the object's bytes as they are, hex: what an S3 request has to say. Reads them all once more."""
+        digest = hashlib.sha256()
+        for chunk in self.chunks():
+            digest.update(chunk)
+        return digest.hexdigest()
 
     @contextmanager
     def data_set(self, offset: int | None = None) -> Iterator[memoryview]:
@@ -110,14 +125,12 @@ class Spool:
         self._body = bytearray()
         self._descriptor: int | None = None
         self._path: Path | None = None
-        self._object_hash = hashlib.sha256(header)
-        self._data_set_hash = hashlib.sha256()
+        self._hash = hashlib.sha256()
         self.data_set_bytes = 0
 
     def write(self, chunk: bytes | bytearray | memoryview) -> None:
         """Append `chunk` to the data set; it is copied, so the caller may reuse its buffer."""
-        self._object_hash.update(chunk)
-        self._data_set_hash.update(chunk)
+        self._hash.update(chunk)
         self.data_set_bytes += len(chunk)
         if self._descriptor is not None:
             self._write_file(chunk)
@@ -137,8 +150,8 @@ class Spool:
             body=self._body if self._path is None else None,
             path=self._path,
             size_bytes=len(self._header) + self.data_set_bytes,
-            sha256=self._object_hash.hexdigest(),
-            data_set_sha256=self._data_set_hash.hexdigest(),
+            sha256=integrity(self._header, self._hash.digest()),
+            data_set_sha256=self._hash.hexdigest(),
         )
 
     def discard(self) -> None:
@@ -168,3 +181,33 @@ class Spool:
                 view = view[os.write(self._descriptor, view) :]
         except OSError as error:
             raise StorageFull(f"cannot write a temporary file: {error.strerror}") from error
+
+
+def read_back(chunks: Iterable[bytes], header_bytes: int, *, directory: Path, memory_bytes: int) -> Payload:
+    """A stored object as a payload again, its first `header_bytes` (at most HEADER_LIMIT_BYTES) as the header.
+
+    Raises what `chunks` and `Spool` raise, and StorageError for a longer header.
+    """
+    if not 0 <= header_bytes <= HEADER_LIMIT_BYTES:
+        raise StorageError(f"an object with a header of {header_bytes} bytes is none of ours")
+    rest = iter(chunks)
+    start = bytearray()
+    while len(start) < header_bytes and (chunk := next(rest, b"")):
+        start += chunk
+    spool = Spool(bytes(start[:header_bytes]), directory=directory, memory_bytes=memory_bytes)
+    try:
+        spool.write(start[header_bytes:])
+        for chunk in rest:
+            spool.write(chunk)
+    except BaseException:
+        spool.discard()
+        raise
+    return spool.finish()
+
+
+def integrity(header: bytes, data_set_digest: bytes) -> str:
+    """The hash that tells whether an object is intact, hex: SHA-256 of its header followed by its data set's SHA-256.
+
+    It covers every byte, and the data set, nearly all of them, is hashed once for both hashes.
+    """
+    return hashlib.sha256(header + data_set_digest).hexdigest()

@@ -12,7 +12,7 @@ from pathlib import Path
 from storage.errors import ObjectNotFound, StorageUnavailable
 from storage.objects.base import ObjectInfo, ObjectMeta, ObjectStore
 from storage.objects.memory import MemoryStore
-from storage.objects.payload import Payload, Spool
+from storage.objects.payload import Payload, Spool, integrity
 
 HEADER = b"\x00" * 128 + b"DICM"
 BODY = b"a data set"
@@ -45,7 +45,7 @@ def payload(body: bytes = BODY, header: bytes = HEADER) -> Payload:
         body=bytearray(body),
         path=None,
         size_bytes=len(header) + len(body),
-        sha256=hashlib.sha256(header + body).hexdigest(),
+        sha256=integrity(header, hashlib.sha256(body).digest()),
         data_set_sha256=hashlib.sha256(body).hexdigest(),
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storage.errors import StorageFull, StorageUnavailable
-from storage.objects.payload import Spool
+from storage.errors import StorageError, StorageFull, StorageUnavailable
+from storage.objects.payload import HEADER_LIMIT_BYTES, Spool, read_back
 from tests.storage.stored import BODY, HEADER, payload, spooled
 
 
@@ -26,7 +27,8 @@ def test_what_is_written_is_what_the_payload_holds(tmp_path: Path, memory_bytes:
         assert b"".join(taken.chunks()) == HEADER + b"onetwothree"
         assert taken.size_bytes == len(HEADER) + 11
         assert taken.data_set_offset == len(HEADER)
-        assert taken.sha256 == hashlib.sha256(HEADER + b"onetwothree").hexdigest()
+        assert taken.sha256 == hashlib.sha256(HEADER + hashlib.sha256(b"onetwothree").digest()).hexdigest()
+        assert taken.object_sha256() == hashlib.sha256(HEADER + b"onetwothree").hexdigest()
         assert taken.data_set_sha256 == hashlib.sha256(b"onetwothree").hexdigest()
         assert (taken.path is None) == (memory_bytes >= 11)
     assert list(tmp_path.iterdir()) == []
@@ -88,3 +90,42 @@ def test_a_temporary_file_that_has_gone_is_unavailable(tmp_path: Path) -> None:
     taken.discard()  # twice does no harm
     with pytest.raises(StorageUnavailable):
         list(taken.chunks())
+
+
+@pytest.mark.parametrize("chunk_bytes", [1, 7, len(HEADER), 1 << 20])
+def test_an_object_read_back_has_the_hashes_it_was_stored_with(tmp_path: Path, chunk_bytes: int) -> None:
+    stored = payload()
+    chunks = map(bytes, stored.chunks(chunk_bytes))
+    with read_back(chunks, len(HEADER), directory=tmp_path, memory_bytes=1 << 20) as again:
+        assert (again.sha256, again.data_set_sha256) == (stored.sha256, stored.data_set_sha256)
+        assert b"".join(again.chunks()) == HEADER + BODY
+
+
+@pytest.mark.parametrize("place", [0, len(HEADER) - 1, len(HEADER), -1])
+def test_a_changed_byte_anywhere_changes_the_hash_of_the_object(tmp_path: Path, place: int) -> None:
+    changed = bytearray(HEADER + BODY)
+    changed[place] ^= 1
+    with read_back([bytes(changed)], len(HEADER), directory=tmp_path, memory_bytes=1 << 20) as again:
+        assert again.sha256 != payload().sha256
+
+
+@pytest.mark.parametrize("kept", [0, len(HEADER) - 1])
+def test_an_object_shorter_than_its_header_is_read_back_as_something_else(tmp_path: Path, kept: int) -> None:
+    with read_back([HEADER[:kept]], len(HEADER), directory=tmp_path, memory_bytes=1 << 20) as again:
+        assert (again.size_bytes, again.sha256 == payload().sha256) == (kept, False)
+
+
+@pytest.mark.parametrize("header_bytes", [-1, HEADER_LIMIT_BYTES + 1])
+def test_a_header_of_absurd_length_is_refused_before_anything_is_read(tmp_path: Path, header_bytes: int) -> None:
+    with pytest.raises(StorageError):
+        read_back(iter([BODY]), header_bytes, directory=tmp_path, memory_bytes=1 << 20)
+
+
+def test_a_read_that_fails_leaves_no_temporary_file(tmp_path: Path) -> None:
+    def broken() -> Iterator[bytes]:
+        yield HEADER + BODY
+        raise StorageUnavailable("gone")
+
+    with pytest.raises(StorageUnavailable):
+        read_back(broken(), len(HEADER), directory=tmp_path, memory_bytes=0)
+    assert list(tmp_path.iterdir()) == []

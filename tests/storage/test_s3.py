@@ -115,7 +115,7 @@ def test_a_put_is_one_request_with_everything_in_it(scripted: ScriptedS3) -> Non
     assert headers["x-amz-object-lock-retain-until-date"] == "2999-01-02T03:04:06Z"  # never a moment short
     assert headers["x-amz-object-lock-legal-hold"] == "ON"
     assert headers["if-none-match"] == "*"
-    assert headers["x-amz-content-sha256"] == payload().sha256
+    assert headers["x-amz-content-sha256"] == payload().object_sha256()
 
 
 @pytest.mark.parametrize("failure", [(503, {}, error("SlowDown")), (500, {}, b""), (0, {}, b"")])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 from collections.abc import Callable
 from contextlib import suppress
@@ -152,6 +151,4 @@ def _has_lifecycle(store: S3Store) -> bool:
 
 
 def _put(store: S3Store, meta: ObjectMeta, key: str = "") -> ObjectInfo:
-    digest = hashlib.sha256(_BODY).hexdigest()
-    payload = Payload(header=b"", body=_BODY, path=None, size_bytes=len(_BODY), sha256=digest, data_set_sha256=digest)
-    return store.put(key or f"probe/{secrets.token_hex(8)}", payload, meta=meta)
+    return store.put(key or f"probe/{secrets.token_hex(8)}", Payload.of(_BODY), meta=meta)

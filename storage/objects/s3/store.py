@@ -210,7 +210,8 @@ class S3Store:
         self, key: str, payload: Payload, headers: Mapping[str, str], body: Callable[[], Iterator[bytes | memoryview]]
     ) -> urllib3.BaseHTTPResponse:
         """One PUT. A gateway over a folder may refuse while another call removes the empty directory: then again."""
-        checksum = base64.b64encode(bytes.fromhex(payload.sha256)).decode()
+        digest = payload.object_sha256()
+        checksum = base64.b64encode(bytes.fromhex(digest)).decode()
         for left in reversed(range(DIRECTORY_RACES)):
             try:
                 return self.wire.request(
@@ -219,7 +220,7 @@ class S3Store:
                     headers={**headers, "If-None-Match": "*", "x-amz-checksum-sha256": checksum},
                     body=body,
                     size_bytes=payload.size_bytes,
-                    sha256=payload.sha256,
+                    sha256=digest,
                 )
             except Refused as error:
                 if error.code != "ExistingObjectIsDirectory" or not left:
