@@ -159,6 +159,10 @@ class Rendering:
     header_cache_bytes: int = 16 << 20  # per process, what is known of how frames look
     inline_frame_bytes: int = 4 << 20  # native frames up to this size are drawn by the door itself, not by a worker
     viewport_limit_px: int = 8192  # of each side
+    thumbnail_px: int = 200  # of each side, where none is asked for
+    thumbnail_scan_limit: int = 5000  # instances looked at to choose the one that stands for a study or series
+    thumbnail_files_bytes: int = 512 << 20  # kept below storage.directory; 0 keeps none
+    thumbnail_keep_s: float = 2592000.0  # those that nobody asked for this long go
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

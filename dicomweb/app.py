@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
-from dicomweb import ops, problem, qido, rendered, stow, wado
+from dicomweb import ops, problem, qido, rendered, stow, thumbnail, wado
 from dicomweb.deps import Door, service_root
 from dicomweb.edge import Edge
 from dicomweb.endpoint import SCOPES, Answer, Endpoint, Work
@@ -37,6 +37,10 @@ ROUTES: tuple[tuple[str, str, Work, str], ...] = (
     (_INSTANCE + "/frames/{frames}/rendered", "GET", rendered.frames, "retrieve rendered"),
     (_SERIES + "/rendered", "GET", rendered.instances, "retrieve rendered"),
     (_STUDY + "/rendered", "GET", rendered.instances, "retrieve rendered"),
+    (_INSTANCE + "/thumbnail", "GET", thumbnail.thumbnail, "retrieve thumbnail"),
+    (_INSTANCE + "/frames/{frames}/thumbnail", "GET", thumbnail.thumbnail, "retrieve thumbnail"),
+    (_SERIES + "/thumbnail", "GET", thumbnail.thumbnail, "retrieve thumbnail"),
+    (_STUDY + "/thumbnail", "GET", thumbnail.thumbnail, "retrieve thumbnail"),
     ("/studies", "POST", stow.store, "store"),
     (_STUDY, "POST", stow.store, "store"),
 )

@@ -11,6 +11,7 @@ from bridge.archive import Archive
 from bridge.config import Settings
 from bridge.errors import InvalidRequest
 from bridge.render import Render
+from bridge.render.thumbnails import Thumbnails
 from bridge.retrieve import Retrieve
 from bridge.search import Answers
 from dicomweb.bodies import BodyCache
@@ -30,6 +31,7 @@ class Door:
     gate: Gate
     retrieve: Retrieve
     render: Render
+    thumbnails: Thumbnails
     answers: Answers
     bodies: BodyCache
     proxies: Proxies
@@ -49,12 +51,14 @@ def open_door(archive: Archive, settings: Settings) -> Door:
     """A door on an open archive."""
     http = settings.http
     retrieve = Retrieve(archive)
+    render = Render(retrieve, settings)
     return Door(
         archive=archive,
         settings=settings,
         gate=Gate(archive),
         retrieve=retrieve,
-        render=Render(retrieve, settings),
+        render=render,
+        thumbnails=Thumbnails(archive, retrieve, render),
         answers=Answers(archive, http.search_cache_bytes),
         bodies=BodyCache(http.metadata_cache_bytes),
         proxies=Proxies(http.trusted_proxies, http.public_url, service_root(settings)),

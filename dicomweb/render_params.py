@@ -31,6 +31,16 @@ def parse_rendering(parameter: Parameter, *, viewport_limit_px: int) -> Paramete
     )
 
 
+def parse_thumbnail(parameter: Parameter, *, viewport_limit_px: int) -> Viewport | None:
+    """The box a thumbnail shall fit in; a region is refused (W18). Raises InvalidRequest."""
+    text = parameter("viewport")
+    if text is None:
+        return None
+    if text.count(",") != 1:
+        raise InvalidRequest("the viewport of a thumbnail is vw,vh")
+    return _viewport(text, viewport_limit_px)
+
+
 def _parsed(text: str | None, parse: Callable[[str], _T]) -> _T | None:
     return None if text is None else parse(text)
 

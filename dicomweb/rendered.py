@@ -8,6 +8,7 @@ from itertools import chain
 from bridge.errors import NotAcceptable
 from bridge.render.parameters import Parameters
 from bridge.render.subject import Rendered
+from bridge.rendering import EDITION
 from dicomweb import multipart
 from dicomweb.conditional import entity_tag, unmodified
 from dicomweb.deps import Call
@@ -18,7 +19,6 @@ from dicomweb.reply import Header, Reply, streamed
 from dicomweb.wado import frame_numbers, path_of
 from storage.records import InstanceRecord
 
-_EDITION = "1"  # changes when the same request gives another picture, so that caches ask again
 _HEADERS: list[Header] = [(b"cache-control", b"private, no-cache"), (b"vary", b"Accept, Authorization")]
 
 
@@ -68,7 +68,7 @@ def _parameters(call: Call) -> Parameters:
 
 def _tag(call: Call, record: InstanceRecord, chosen: Representation) -> Header:
     """What was stored, what was asked, what is sent, and who draws: together they name the bytes."""
-    form = f"{_EDITION}{chosen.content_type}{chosen.multipart}"
+    form = f"{EDITION}{chosen.content_type}{chosen.multipart}"
     return b"etag", entity_tag(record.data_set_sha256, call.path.get("frames", ""), call.query_string, form).encode()
 
 

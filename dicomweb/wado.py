@@ -131,7 +131,7 @@ def bulk(call: Call) -> Reply:
         part = Part(
             content_type=chosen.content_type, chunks=value.chunks, size_bytes=value.size_bytes, location=location
         )
-        return _single_part_message(part, chosen.media_type, headers)
+        return single_part_message(part, chosen.media_type, headers)
     headers.append((b"content-location", location.encode("latin-1")))
     if value.supports_ranges:
         headers.append((b"accept-ranges", b"bytes"))
@@ -162,10 +162,11 @@ def _instance(call: Call, record: InstanceRecord, chooser: Chooser) -> Reply:
     if not chosen.multipart:
         location = (b"content-location", part.location.encode("latin-1"))
         return streamed(part.content_type, iter(part.chunks), size_bytes=part.size_bytes, headers=[*headers, location])
-    return _single_part_message(part, chosen.media_type, headers)
+    return single_part_message(part, chosen.media_type, headers)
 
 
-def _single_part_message(part: Part, root_type: str, headers: list[Header]) -> Reply:
+def single_part_message(part: Part, root_type: str, headers: list[Header]) -> Reply:
+    """A multipart message of one part."""
     boundary = multipart.new_boundary()
     return streamed(
         multipart.content_type(root_type, boundary),

@@ -52,13 +52,18 @@ def palette_table(attributes_json: bytes, stored: StoredValues) -> Pixels:
 
 
 def _eight_bits(words: Words, stored: StoredValues) -> Pixels:
+    """Samples spread from what their bits can hold to 0..255; negative ones are black."""
     if stored.bits_allocated == 8 and stored.bits == 8 and not stored.signed:
         return words
     if stored.bits_allocated > 16:
-        raise Unpaintable("a colour image may have at most 16 bits per sample")
-    every = stored.of(np.arange(1 << stored.bits_allocated, dtype=np.uint64)).clip(0)
-    scaled = np.rint(every * (255.0 / max(1, (1 << (stored.bits - stored.signed)) - 1)))
-    return scaled.astype(np.uint8)[words]
+        return _spread(words, stored)
+    return _spread(np.arange(1 << stored.bits_allocated, dtype=np.uint64), stored)[words]
+
+
+def _spread(words: Words, stored: StoredValues) -> Pixels:
+    brightest = (1 << (stored.bits - stored.signed)) - 1
+    spread: Pixels = np.rint(stored.of(words).clip(0) * (255.0 / max(1, brightest))).astype(np.uint8)
+    return spread
 
 
 def _from_luminance(pixels: Pixels, matrix: NDArray[np.float32], black: NDArray[np.float32]) -> Pixels:
