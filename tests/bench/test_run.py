@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import cstore, dicomweb, memory
+from bench import cstore, dicomweb, memory, stow
 from bench.fill import Contents, fill
 from bench.objects import tiny_template
 from bench.servers import ours
@@ -25,6 +25,11 @@ def servers(tmp_path: Path) -> Iterator[dict[str, Target]]:
 def test_cstore_counts_and_verifies(servers: dict[str, Target]) -> None:
     measures = cstore.run(servers, associations=[1, 2], objects=6, rounds=1, template=tiny_template(), seed=1)
     assert [len(item.samples["ours"]) for item in measures] == [1, 1]
+
+
+def test_stow_counts_and_verifies(servers: dict[str, Target]) -> None:
+    measures = stow.run(servers, connections=[1, 2], objects=6, rounds=1, template=tiny_template(), seed=1)
+    assert [len(item.samples["ours"]) for item in measures] == [1, 1, 1]
 
 
 def test_dicomweb_finds_every_answer_right(servers: dict[str, Target]) -> None:
