@@ -93,9 +93,11 @@ class Dimse:
     artim_timeout_s: float = 30.0
     idle_timeout_s: float = 300.0
     write_timeout_s: float = 30.0
+    connect_timeout_s: float = 10.0  # to a peer that we call
     response_timeout_s: float = 60.0  # for a peer to answer what the archive asks it
     object_limit_bytes: int = 8 << 30
     drain_timeout_s: float = 20.0
+    peers_interval_s: float = 2.0  # how often a changed peer is noticed
     search_limit: int = 100_000  # matches of one C-FIND
     identifier_limit_bytes: int = 1 << 20  # of a query or retrieval
 
@@ -200,18 +202,32 @@ class Supervisor:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Peer:
-    """A known application entity: who may call, from where."""
+    """A known application entity: who may call, from where, for what, and where we call it."""
 
     name: str
     ae_title: str
     addresses: tuple[str, ...] = ()  # addresses or networks; empty = from anywhere
     host: str = ""  # where it listens; "" = the first of its addresses
     port: int = 0  # on which it listens; 0 = nothing can be sent to it
-    site: str = "default"
+    site: str = ""  # "" = the called AE title's
     services: tuple[str, ...] = ("echo", "store")
+    sop_classes: tuple[str, ...] = ()  # UIDs; empty = all
+    transfer_syntaxes: tuple[str, ...] = ()  # UIDs; empty = all
     associations: int = 0  # 0 = dimse.associations_per_peer
+    instances_per_second: float = 0.0  # 0 = as fast as it can
+    bytes_per_second: int = 0
     fallback_charset: str = ""
+    issuer_of_patient_id: str = ""  # of data sets that name none
+    timezone: str = ""  # of data sets that name none; "" = retention.timezone counts days, and none is assumed
     retention_class: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CalledTitle:
+    """An AE title that we answer to, and the site it stands for."""
+
+    ae_title: str
+    site: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,6 +249,8 @@ class Settings:
     worker: Worker = field(default_factory=Worker)
     supervisor: Supervisor = field(default_factory=Supervisor)
     peers: tuple[Peer, ...] = ()
+    ae_titles: tuple[CalledTitle, ...] = ()
+    file: Path | None = field(default=None, compare=False)  # where they were read from
     sources: Mapping[str, str] = field(default_factory=dict, compare=False)  # dotted name -> where the value came from
 
 
@@ -244,6 +262,8 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "http.empty_search": (200, 204),
     "log_level": ("DEBUG", "INFO", "WARNING", "ERROR"),
 }
+_NOT_IN_FILE = ("file", "sources")
+_LISTED = ("peers", "ae_titles")  # tables that come as often as one likes; they have no environment variables
 _T = TypeVar("_T")
 
 
@@ -259,16 +279,22 @@ def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> 
         _assign(table, name, value)
         sources[name] = source
     settings = _build(Settings, table, "")
+    object.__setattr__(settings, "file", path.absolute() if path else None)
     object.__setattr__(settings, "sources", sources)
     return settings
 
 
+def peer_from(table: Mapping[str, Any], where: str) -> Peer:
+    """A peer from TOML or JSON values; `where` is how errors name it. Raises ConfigError."""
+    return _build(Peer, table, f"{where}.")
+
+
 def known_names(cls: type = Settings, prefix: str = "") -> list[str]:
-    """Every setting's dotted name, peers and sources left out."""
+    """Every setting's dotted name; listed tables, and what is no setting, left out."""
     hints = typing.get_type_hints(cls)
     names: list[str] = []
     for item in fields(cls):
-        if item.name in ("peers", "sources"):
+        if item.name in _LISTED + _NOT_IN_FILE:
             continue
         dotted = f"{prefix}{item.name}"
         names += known_names(hints[item.name], f"{dotted}.") if is_dataclass(hints[item.name]) else [dotted]
@@ -340,7 +366,7 @@ def _assign(table: dict[str, Any], dotted: str, value: str) -> None:
 
 def _build(cls: type[_T], table: Mapping[str, Any], prefix: str) -> _T:
     hints = typing.get_type_hints(cls)
-    known = [name for name in hints if name != "sources"]
+    known = [name for name in hints if name not in _NOT_IN_FILE]
     values: dict[str, Any] = {}
     for key, value in table.items():
         dotted = f"{prefix}{key}"

@@ -17,6 +17,7 @@ from bridge.config import Peer
 from bridge.describe import Description, describe
 from bridge.errors import BridgeError, ClassMismatch, Conflict, InvalidInstance, OutOfResources, Unavailable
 from bridge.object_meta import instance_meta
+from bridge.peers import assume
 from bridge.retention import term
 from storage.errors import IngestExpired, StorageFull, StorageUnavailable
 from storage.keys import ingest_id, instance_key, is_uid
@@ -109,7 +110,7 @@ def _describe(archive: Archive, payload: Payload, delivery: Delivery) -> Descrip
     limits = archive.settings.ingest
     peer_charset = delivery.peer.fallback_charset if delivery.peer else ""
     with payload.data_set() as data_set:
-        return describe(
+        description = describe(
             data_set,
             delivery.transfer_syntax_uid,
             fallback_charset=peer_charset or limits.fallback_charset,
@@ -118,6 +119,8 @@ def _describe(archive: Archive, payload: Payload, delivery: Delivery) -> Descrip
             metadata_limit_bytes=limits.metadata_limit_bytes,
             inflate_ratio_limit=archive.settings.pixels.inflate_ratio_limit,
         )
+    assume(description.attributes, delivery.peer)
+    return description
 
 
 def _check(description: Description, delivery: Delivery, *, strict: bool) -> None:
@@ -162,6 +165,7 @@ def _record(archive: Archive, payload: Payload, description: Description, delive
         retention=term(
             archive.settings.retention,
             delivery.peer.retention_class if delivery.peer else "",
+            delivery.peer.timezone if delivery.peer else "",
             description.attributes,
             received_at,
         ),

@@ -23,6 +23,7 @@ _TAG_VALUE_LENGTH = 42
 _NAME_LENGTH = 96  # of the sender's name, percent-encoded
 _USER_SAFE = " !#$&'()*+,/:;=?@[]^_`{|}~."  # printable ASCII stays readable; "%" itself is encoded
 _NEVER = "never"
+_ASSUMED = {"issuer": "IssuerOfPatientID", "tz": "TimezoneOffsetFromUTC"}  # what a peer's entry may have added
 
 try:
     _BRIDGE = version("dicom-bridge")
@@ -75,6 +76,11 @@ def record_from_meta(key: str, info: ObjectInfo, meta: ObjectMeta) -> dict[str, 
     }
 
 
+def assumed_from(meta: ObjectMeta) -> dict[str, str]:
+    """Index attributes that the data set itself may lack, because they came from its sender's entry."""
+    return {keyword: unquote(meta.user[name]) for name, keyword in _ASSUMED.items() if name in meta.user}
+
+
 def quarter(at: datetime | None) -> str:
     """The quarter a term ends in, as the tag `ru` has it: "2041Q1"; "never" without a term."""
     if at is None:
@@ -112,6 +118,7 @@ def _user(record: InstanceRecord, origin: Origin) -> dict[str, str]:
         "aet": _user_value(record.origin_name or origin.name),
         "src-ip-hash": _address_hash(ref.site, origin.address),
         "bridge": _BRIDGE,
+        **{name: _user_value(record.attributes.get(keyword, "")) for name, keyword in _ASSUMED.items()},
     }
     if retention:
         user |= {

@@ -16,7 +16,8 @@ from bridge import decisions
 from bridge.archive import Archive
 from bridge.describe import describe
 from bridge.errors import BridgeError, ConfigError
-from bridge.object_meta import record_from_meta
+from bridge.object_meta import assumed_from, record_from_meta
+from bridge.peers import Roster, known
 from storage.errors import InvalidKey, StorageError
 from storage.keys import parse_instance_key
 from storage.objects.base import ObjectInfo
@@ -84,6 +85,7 @@ class _Kept:
     info: ObjectInfo
     ref: ResourceRef
     values: dict[str, Any]
+    assumed: dict[str, str]
 
 
 class _Replay:
@@ -92,12 +94,13 @@ class _Replay:
     def __init__(self, archive: Archive, result: Rebuilt) -> None:
         self._archive = archive
         self._result = result
+        self._roster = known(archive)
         self._replaced: set[tuple[str, str | None]] = set()
 
     def take(self, kept: _Kept) -> None:
         """Commit the instance, if its bytes are what they were."""
         try:
-            record = _record(self._archive, kept)
+            record = _record(self._archive, self._roster, kept)
         except (BridgeError, StorageError) as error:
             self._result.quarantined.append(f"{kept.store} {kept.info.key}: {error}")
             return
@@ -140,14 +143,15 @@ def _kept(archive: Archive, result: Rebuilt) -> Iterator[_Kept]:
             result.objects += 1
             try:
                 meta = store.meta(info.key, version_id=info.version_id)
-                yield _Kept(name, info, ref, record_from_meta(info.key, info, meta))
+                yield _Kept(name, info, ref, record_from_meta(info.key, info, meta), assumed_from(meta))
             except (StorageError, ValueError, KeyError) as error:
                 result.quarantined.append(f"{name} {info.key}: its metadata cannot be read: {error}")
 
 
-def _record(archive: Archive, kept: _Kept) -> InstanceRecord:
+def _record(archive: Archive, roster: Roster, kept: _Kept) -> InstanceRecord:
     """The record as ingest made it. Raises StorageError for other bytes, BridgeError for an unreadable data set."""
     said, ingest = kept.values, archive.settings.ingest
+    sender = roster.titled(said["origin_name"])
     with read_back(
         archive.stores[kept.store].read(kept.info.key, version_id=kept.info.version_id),
         said["data_set_offset"],
@@ -160,7 +164,7 @@ def _record(archive: Archive, kept: _Kept) -> InstanceRecord:
             description = describe(
                 data_set,
                 said["transfer_syntax_uid"],
-                fallback_charset=_fallback_charset(archive, said["origin_name"]),
+                fallback_charset=(sender.fallback_charset if sender else "") or ingest.fallback_charset,
                 inline_binary_bytes=ingest.inline_binary_bytes,
                 depth_limit=ingest.depth_limit,
                 metadata_limit_bytes=ingest.metadata_limit_bytes,
@@ -169,17 +173,11 @@ def _record(archive: Archive, kept: _Kept) -> InstanceRecord:
     return InstanceRecord(
         **said,
         location=Location(kept.store, kept.info.key, kept.info.version_id),
-        attributes=description.attributes,
+        attributes={**kept.assumed, **description.attributes},
         metadata_json=zlib.compress(description.metadata_json, 1),
         frame_table=description.frame_table,
         bulk_table=description.bulk_table,
     )
-
-
-def _fallback_charset(archive: Archive, ae_title: str) -> str:
-    """The fallback character set that ingest used for this sender, as configured now."""
-    charsets = (peer.fallback_charset for peer in archive.settings.peers if peer.ae_title == ae_title)
-    return next(charsets, "") or archive.settings.ingest.fallback_charset
 
 
 def _damage(archive: Archive, record: InstanceRecord) -> str:

@@ -48,13 +48,18 @@ class Child:
     delay_s: float = 0.0
     start_at: float = field(default=0.0)
 
+    @property
+    def hears_hang_up(self) -> bool:
+        """Whether it looks again at peers and certificates on SIGHUP."""
+        return self.name.startswith("scp")
 
-def check_exposure(settings: Settings, *, keys_exist: bool) -> None:
+
+def check_exposure(settings: Settings, *, keys_exist: bool, peers_exist: bool) -> None:
     """Refuse to listen beyond loopback without access control. Raises ConfigError with the way to allow it."""
-    if not is_loopback(settings.dimse.host) and not settings.peers and not settings.dimse.allow_any_peer:
+    if not is_loopback(settings.dimse.host) and not peers_exist and not settings.dimse.allow_any_peer:
         raise ConfigError(
-            f"dimse.host is {settings.dimse.host}, and no [[peers]] says who may call; "
-            "add peers, or set dimse.allow_any_peer = true"
+            f"dimse.host is {settings.dimse.host}, and no peer says who may call; "
+            "add one with `dicom-bridge peers add`, or set dimse.allow_any_peer = true"
         )
     if not is_loopback(settings.http.host) and not keys_exist and not settings.http.allow_anonymous:
         raise ConfigError(
@@ -105,10 +110,13 @@ def supervise(settings: Settings, config: Path | None) -> int:
         _drop_privileges(settings.supervisor.user)
         environment = _environment(settings, config)
         children = _children(settings, dimse, http)
-        stopping = _StopSignal()
+        stopping = _Signals()
         _say_hello(settings, dimse, http)
         try:
             while not stopping.asked:
+                if stopping.hung_up:
+                    stopping.hung_up = False
+                    _hang_up(children)
                 _keep_alive(children, settings, environment)
                 time.sleep(_POLL_S)
         finally:
@@ -116,16 +124,20 @@ def supervise(settings: Settings, config: Path | None) -> int:
     return 0
 
 
-class _StopSignal:
-    """Remembers SIGTERM and SIGINT."""
+class _Signals:
+    """Remembers SIGTERM, SIGINT and SIGHUP."""
 
     def __init__(self) -> None:
-        self.asked = False
+        self.asked = self.hung_up = False
         signal.signal(signal.SIGTERM, self._ask)
         signal.signal(signal.SIGINT, self._ask)
+        signal.signal(signal.SIGHUP, self._note_hang_up)
 
     def _ask(self, _number: int, _frame: FrameType | None) -> None:
         self.asked = True
+
+    def _note_hang_up(self, _number: int, _frame: FrameType | None) -> None:
+        self.hung_up = True
 
 
 def _children(settings: Settings, dimse: socket.socket, http: socket.socket) -> list[Child]:
@@ -179,6 +191,14 @@ def _note_death(child: Child, settings: Settings, now: float) -> None:
     child.delay_s = min(most, max(first, child.delay_s * 2)) if quick else first
     child.process, child.start_at = None, now + child.delay_s
     _LOG.error("%s ended with code %s; it starts again in %.1f s", child.name, code, child.delay_s)
+
+
+def _hang_up(children: list[Child]) -> None:
+    """SIGHUP to those that look at changed peers by it; the others would end of it."""
+    for child in children:
+        if child.hears_hang_up and child.process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                child.process.send_signal(signal.SIGHUP)
 
 
 def _stop(children: list[Child], patience_s: float) -> None:

@@ -45,6 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: server.stop())
+    signal.signal(signal.SIGHUP, lambda *_: server.look_again())
     _LOG.info("DIMSE door open on %s:%d", *server.address)
     steady.settle()
     server.run()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import threading
 from collections.abc import Callable
 
 from bridge import callers, metrics
@@ -12,6 +13,7 @@ from scp.connection import Connection, Interrupted, PeerDeaf, PeerGone, PeerSile
 from scp.contexts import agree
 from scp.exchange import Exchange
 from scp.operation import Door
+from scp.pace import Pace, pace_of
 from scp.peers import CALLED_AE_NOT_RECOGNISED, CALLING_AE_NOT_RECOGNISED, LIMIT_EXCEEDED, Caller, Refused
 from scp.upper_layer import (
     Aborted,
@@ -52,6 +54,9 @@ class Association:
         self._exchange: Exchange | None = None
         self._caller: Caller | None = None
         self._give_slot_back: Callable[[], None] = _nothing
+        self._pace: Pace | None = None
+        self._instances = 0  # accounted for in the pace
+        self._hurry = threading.Event()  # set at the end: nobody waits any more
         self._is_draining = False
 
     def run(self) -> None:
@@ -84,11 +89,13 @@ class Association:
     def drain(self) -> None:
         """End as soon as no operation is running."""
         self._is_draining = True
+        self._hurry.set()
         if self.is_idle:
             self._connection.shut(socket.SHUT_RD)  # wakes a waiting read
 
     def cut(self) -> None:
         """End now."""
+        self._hurry.set()
         self._connection.shut()
 
     def _converse(self) -> None:
@@ -118,8 +125,18 @@ class Association:
     def _exchange_fragment(self, fragment: Fragment) -> None:
         assert self._exchange is not None
         self._exchange.take(fragment)
+        if self._pace is not None and not self._is_draining:
+            self._keep_pace(self._pace, self._exchange, len(fragment.data))
         if self._is_draining and self._exchange.is_idle:
             raise _Ended("drained", upper_layer.abort(AbortSource.USER, AbortReason.NONE))
+
+    def _keep_pace(self, pace: Pace, exchange: Exchange, size_bytes: int) -> None:
+        """Leave what comes next in the network until what came is paid for."""
+        instances = exchange.tally.instances - self._instances
+        self._instances += instances
+        owed_s = pace.owed_s(size_bytes, instances)
+        if owed_s:
+            self._hurry.wait(owed_s)
 
     def _silent(self, error: PeerSilent) -> _Ended:
         if self.is_established:
@@ -144,8 +161,11 @@ class Association:
             request,
             services=caller.services,
             unknown_sop_classes=self._door.archive.settings.ingest.unknown_sop_classes,
+            sop_classes=caller.peer.sop_classes if caller.peer else (),
+            transfer_syntaxes=caller.peer.transfer_syntaxes if caller.peer else (),
         )
         self._caller = caller
+        self._pace = pace_of(self._door.archive.settings.storage.directory / "run" / "paces", caller.peer)
         self._exchange = Exchange(
             agreement.contexts, caller, self._door, self._connection, max_pdu_bytes=request.max_pdu_bytes
         )
@@ -209,6 +229,8 @@ class Association:
                 self._connection.wait_for_close(_LINGER_S)
         finally:
             self._give_slot_back()
+            if self._pace is not None:
+                self._pace.close()
             self._connection.close()
 
     def _note_tally(self, outcome: str) -> None:

@@ -76,8 +76,15 @@ class Agreement:
     extended: Mapping[str, bytes]
 
 
-def agree(request: Request, *, services: Collection[str], unknown_sop_classes: bool) -> Agreement:
-    """Decide every proposal; `services` are those that the peer may use."""
+def agree(
+    request: Request,
+    *,
+    services: Collection[str],
+    unknown_sop_classes: bool,
+    sop_classes: Collection[str] = (),
+    transfer_syntaxes: Collection[str] = (),
+) -> Agreement:
+    """Decide every proposal by what the peer may do; a limit of classes or syntaxes is for storage, empty = none."""
     decisions: list[Decision] = []
     contexts: dict[int, Context] = {}
     roles: dict[str, tuple[bool, bool]] = {}
@@ -91,9 +98,11 @@ def agree(request: Request, *, services: Collection[str], unknown_sop_classes: b
         uid = proposal.abstract_syntax
         service = service_of(uid, unknown_sop_classes=unknown_sop_classes)
         wants_scu, wants_scp = request.roles.get(uid, (True, False))
-        as_scu = wants_scu and service in services
+        may_store = not (sop_classes and service == "store") or uid in sop_classes
+        as_scu = wants_scu and service in services and may_store
         as_scp = wants_scp and service == "store" and may_get  # D9: never unless proposed, and only for C-GET
-        transfer_syntax = _chosen(proposal, service, is_sent=as_scp)
+        limits = transfer_syntaxes if service == "store" and as_scu else ()
+        transfer_syntax = _chosen(_within(proposal, limits), service, is_sent=as_scp)
         result = _result(proposal, service, transfer_syntax, allowed=as_scu or as_scp)
         if result is not Result.ACCEPTANCE:
             decisions.append(Decision(proposal.context_id, result))
@@ -141,6 +150,14 @@ def _chosen(proposal: Proposal, service: str | None, *, is_sent: bool) -> str:
         # whatever can be decoded can be sent so, a compressed syntax would fit those stored in it alone (E14)
         return next((uid for uid in IDENTIFIER_SYNTAXES if uid in proposal.transfer_syntaxes), "")
     return choose(proposal.transfer_syntaxes)
+
+
+def _within(proposal: Proposal, limits: Collection[str]) -> Proposal:
+    """The proposal with those of its transfer syntaxes that are among `limits`; as it is without limits."""
+    if not limits:
+        return proposal
+    usable = tuple(uid for uid in proposal.transfer_syntaxes if uid in limits)
+    return Proposal(proposal.context_id, proposal.abstract_syntax, usable)
 
 
 def _rank(row: TransferSyntax) -> tuple[bool, ...]:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from bridge.access import is_loopback
 from bridge.config import Peer, Settings
-from bridge.errors import ConfigError
+from bridge.peers import Network, Roster, network, roster
 from scp.negotiation import APPLICATION_CONTEXT, PROTOCOL_VERSION, Request
 
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 EVERY_SERVICE = ("echo", "store", "find")
 
 
@@ -57,11 +56,12 @@ class Caller:
 
 
 class Peers:
-    """The configured peers. Raises ConfigError for addresses that are none."""
+    """Who is known at the moment: `current` is asked anew for every caller; without it, the settings' peers."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, current: Callable[[], Roster] | None = None) -> None:
         self._settings = settings
-        self._networks = {peer.name: tuple(_network(peer, text) for text in peer.addresses) for peer in settings.peers}
+        own = roster(settings, ())
+        self._current = current or (lambda: own)
 
     def admit(self, request: Request, address: str) -> Caller:
         """The caller behind a request, or Refused."""
@@ -70,55 +70,51 @@ class Peers:
         if request.application_context != APPLICATION_CONTEXT:
             raise Refused(CONTEXT_NAME_NOT_SUPPORTED, "the application context is not DICOM's")
         dimse = self._settings.dimse
-        if dimse.check_called_ae_title and request.called_ae_title != dimse.ae_title:
-            raise Refused(CALLED_AE_NOT_RECOGNISED, f"the called AE title is not {dimse.ae_title}")
+        known = self._current()
+        sites = {title.ae_title.strip(): title.site for title in known.ae_titles}
+        if dimse.check_called_ae_title and request.called_ae_title not in (dimse.ae_title, *sites):
+            ours = " or ".join((dimse.ae_title, *sites))
+            raise Refused(CALLED_AE_NOT_RECOGNISED, f"the called AE title is not {ours}")
         if not request.calling_ae_title:
             raise Refused(CALLING_AE_NOT_RECOGNISED, "the calling AE title is empty")
-        return self._caller(request.calling_ae_title, address)
+        return self._caller(request.calling_ae_title, address, known, sites.get(request.called_ae_title, ""))
 
-    def _caller(self, ae_title: str, address: str) -> Caller:
+    def _caller(self, ae_title: str, address: str, roster: Roster, called_site: str) -> Caller:
         dimse = self._settings.dimse
-        known = [peer for peer in self._settings.peers if peer.ae_title.strip() == ae_title]
+        known = [peer for peer in roster.peers if peer.ae_title.strip() == ae_title]
         for peer in known:
-            if self._may_come_from(peer, address):
+            if _may_come_from(peer, address):
+                if peer.site and called_site and peer.site != called_site:
+                    raise Refused(CALLED_AE_NOT_RECOGNISED, f"the peer {peer.name} is not of the site {called_site}")
                 return Caller(
                     ae_title=ae_title,
                     address=address,
-                    site=peer.site,
+                    site=peer.site or called_site or self._settings.site,
                     services=peer.services,
                     associations=peer.associations or dimse.associations_per_peer,
                     peer=peer,
                 )
-        if dimse.allow_any_peer or (not self._settings.peers and is_loopback(address)):
+        if dimse.allow_any_peer or (not roster.peers and is_loopback(address)):
             return Caller(
                 ae_title=ae_title,
                 address=address,
-                site=self._settings.site,
+                site=called_site or self._settings.site,
                 services=EVERY_SERVICE,
                 associations=dimse.associations_per_peer,
                 peer=None,
             )
         raise Refused(CALLING_AE_NOT_RECOGNISED, _why(known, address))
 
-    def _may_come_from(self, peer: Peer, address: str) -> bool:
-        networks = self._networks[peer.name]
-        return not networks or _is_within(address, networks)
+
+def _may_come_from(peer: Peer, address: str) -> bool:
+    return not peer.addresses or _is_within(address, [network(text) for text in peer.addresses])
 
 
 def _why(known: Sequence[Peer], address: str) -> str:
     if not known:
-        return "no [[peers]] entry has this calling AE title"
+        return "no peer has this calling AE title"
     names = ", ".join(peer.name for peer in known)
     return f"the peer {names} may not call from {address}"
-
-
-def _network(peer: Peer, text: str) -> Network:
-    try:
-        return ipaddress.ip_network(text, strict=False)
-    except ValueError as error:
-        raise ConfigError(
-            f"the peer {peer.name!r} has the address {text!r}; it must be an IP address or network"
-        ) from error
 
 
 def _is_within(address: str, networks: Sequence[Network]) -> bool:

@@ -16,6 +16,7 @@ import time
 
 from bridge import ingest, metrics
 from bridge.archive import Archive
+from bridge.peers import Watch
 from bridge.retrieve import Retrieve
 from bridge.search import Answers
 from scp.association import Association
@@ -38,12 +39,13 @@ class Server:
         self._dimse = settings.dimse
         self._listening = listening
         self._slots = Slots(settings.storage.directory / "run" / "associations", settings.dimse.associations)
+        self._watch = Watch(archive)
         self._door = Door(
             archive=archive,
             intake=intake,
             retrieve=Retrieve(archive),
             answers=Answers(archive, settings.http.search_cache_bytes),
-            peers=Peers(settings),
+            peers=Peers(settings, lambda: self._watch.roster),
             slots=self._slots,
         )
         self._share = math.ceil(settings.dimse.associations / max(settings.dimse.processes, 1))
@@ -51,6 +53,7 @@ class Server:
         self._changed = threading.Condition()
         self._wake_read, self._wake_write = os.pipe()
         self._is_stopping = False
+        self._look = threading.Event()  # at once, instead of at the next interval
 
     @property
     def address(self) -> tuple[str, int]:
@@ -73,20 +76,37 @@ class Server:
             self._is_stopping = True
             os.write(self._wake_write, b"\0")
 
+    def look_again(self) -> None:
+        """Ask for changed peers to be noticed now; safe in a signal handler."""
+        self._look.set()
+
     def run(self) -> None:
         """Accept until stopped, then drain."""
         self._listening.setblocking(False)
+        watching = threading.Thread(target=self._keep_watch, name="peers")
+        watching.start()
         try:
             while not self._is_stopping:
                 if self._wait():
                     self._accept()
         finally:
             self._listening.close()
+            self._is_stopping = True
+            self._look.set()
             self._drain()
+            watching.join()
             self._slots.close()
             self._door.retrieve.close()
             os.close(self._wake_read)
             os.close(self._wake_write)
+
+    def _keep_watch(self) -> None:
+        """Notice changed peers, every interval and when asked. An index that does not answer delays only this."""
+        while not self._is_stopping:
+            self._look.wait(self._dimse.peers_interval_s)
+            self._look.clear()
+            if not self._is_stopping:
+                self._watch.look()
 
     def _wait(self) -> bool:
         """True when there may be someone to accept."""

@@ -1,9 +1,7 @@
-"""keys and peers: who may come in by HTTP, who was turned away by DIMSE."""
+"""keys: who may come in by HTTP."""
 
 from __future__ import annotations
 
-import json
-import re
 from typing import Annotated
 
 import typer
@@ -14,13 +12,11 @@ from bridge.cli.context import ConfigOption, console, opened
 from bridge.errors import NotFound
 
 keys = typer.Typer(help="Bearer keys of the HTTP door.", no_args_is_help=True)
-peers = typer.Typer(help="Application entities of the DIMSE door.", no_args_is_help=True)
 
 
 def register(app: typer.Typer) -> None:
     """Add the verbs of this module."""
     app.add_typer(keys, name="keys")
-    app.add_typer(peers, name="peers")
 
 
 @keys.command()
@@ -57,47 +53,3 @@ def revoke(name: str, config: ConfigOption = None) -> None:
         if not archive.registry.revoke_key(name, archive.now()):
             raise NotFound(f"there is no live key named {name!r}; `dicom-bridge keys list` shows all")
     console.print(f"revoked {name}")
-
-
-@peers.command(name="list")
-def list_peers(config: ConfigOption = None) -> None:
-    """Known peers, and when each last delivered something."""
-    table = Table("name", "AE title", "addresses", "site", "services", "last received", "instances")
-    with opened(config) as archive:
-        seen = {traffic.ae_title: traffic for traffic in reversed(archive.registry.traffic())}
-        for peer in archive.settings.peers:
-            traffic = seen.pop(peer.ae_title, None)
-            last = traffic.last_received_at.isoformat(timespec="seconds") if traffic else "never"
-            addresses = " ".join(peer.addresses) or "anywhere"
-            count = str(traffic.instances if traffic else 0)
-            table.add_row(peer.name, peer.ae_title, addresses, peer.site, " ".join(peer.services), last, count)
-        for traffic in seen.values():
-            last = traffic.last_received_at.isoformat(timespec="seconds")
-            table.add_row("(not configured)", traffic.ae_title, traffic.address, "", "", last, str(traffic.instances))
-    console.print(table)
-
-
-@peers.command()
-def refused(config: ConfigOption = None) -> None:
-    """Callers that were turned away, and the exact lines that would allow each."""
-    with opened(config) as archive:
-        rows = archive.registry.refused()
-    if not rows:
-        console.print("nobody was refused")
-    for row in rows:
-        last = row.last_at.isoformat(timespec="seconds")
-        print(f"{row.calling_ae_title} calling {row.called_ae_title} from {row.address}: {row.reason}")
-        print(f"  {row.times} times, last at {last}; to allow it, add to the configuration:")
-        print("  [[peers]]")
-        print(f"  name = {_toml(_peer_name(row.calling_ae_title))}")
-        print(f"  ae_title = {_toml(row.calling_ae_title)}")
-        print(f"  addresses = [{_toml(row.address)}]")
-
-
-def _toml(text: str) -> str:
-    """A TOML basic string; JSON's escapes are TOML's (TOML 1.0, String)."""
-    return json.dumps(text, ensure_ascii=False)
-
-
-def _peer_name(ae_title: str) -> str:
-    return re.sub(r"[^a-z0-9_-]+", "-", ae_title.lower()).strip("-") or "peer"

@@ -10,6 +10,7 @@ import typer
 from bridge import worker
 from bridge.archive import open_archive
 from bridge.cli.context import ConfigOption, console, ensure_bucket, migrate_schema, opened, prepare, read_settings
+from bridge.peers import known
 from bridge.supervisor import check_exposure, supervise
 
 
@@ -26,8 +27,9 @@ def serve(config: ConfigOption = None) -> None:
     prepare(settings)
     archive = open_archive(settings)
     keys_exist = any(key.revoked_at is None for key in archive.registry.access_keys())
+    peers_exist = bool(known(archive).peers)
     archive.close()
-    check_exposure(settings, keys_exist=keys_exist)
+    check_exposure(settings, keys_exist=keys_exist, peers_exist=peers_exist)
     raise typer.Exit(supervise(settings, config))
 
 

@@ -8,6 +8,7 @@ from rich.table import Table
 from bridge.access import is_loopback
 from bridge.cli.context import ConfigOption, console, read_settings
 from bridge.config import environment_name, shown
+from bridge.peers import roster
 from bridge.supervisor import check_packages
 
 config_verbs = typer.Typer(help="The settings.", no_args_is_help=True)
@@ -35,6 +36,7 @@ def check(config: ConfigOption = None) -> None:
     """Read the settings and say whether they can work; exit code 2 if not."""
     settings = read_settings(config)
     check_packages()
+    roster(settings, ())
     if not is_loopback(settings.http.host) and not settings.http.tls_certificate:
         console.print("http listens beyond loopback without TLS: put a TLS proxy in front", style="yellow")
     console.print("the settings are usable")

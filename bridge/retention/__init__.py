@@ -25,11 +25,19 @@ __all__ = ["POLICIES", "Facts", "Policy", "compute", "disposable", "policy_named
 
 
 def term(
-    settings: RetentionSettings, peer_class: str, attributes: Mapping[str, str], received_at: datetime
+    settings: RetentionSettings,
+    peer_class: str,
+    peer_timezone: str,
+    attributes: Mapping[str, str],
+    received_at: datetime,
 ) -> Retention:
-    """The term of a new instance; `peer_class` ("" = unknown) wins over the default class. Raises ConfigError."""
+    """The term of a new instance; the peer's class and time zone ("" = unknown) win over the default ones.
+
+    Raises ConfigError.
+    """
     return compute(
-        facts_from(attributes, peer_class or settings.default_class, received_at, settings.timezone), settings
+        facts_from(attributes, peer_class or settings.default_class, received_at, peer_timezone or settings.timezone),
+        settings,
     )
 
 

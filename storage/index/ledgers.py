@@ -11,8 +11,8 @@ from sqlalchemy.dialects.postgresql import insert as insert_or
 from storage.errors import ObjectExists
 from storage.index.changes import LOCK
 from storage.index.database import Session
-from storage.index.registry import AccessKey, PeerTraffic, RefusedPeer
-from storage.index.schema import access_key, lease, peer_traffic, refused_peer
+from storage.index.registry import AccessKey, PeerDefinition, PeerTraffic, RefusedPeer
+from storage.index.schema import access_key, lease, peer, peer_traffic, refused_peer
 from storage.index.sql import at, settable
 from storage.index.values import cleaned, microseconds, moment
 
@@ -116,6 +116,25 @@ def take_lease(session: Session, name: str, holder: str, now: datetime, seconds:
     return session.run(_LEASE, {"name": name, "holder": holder, "until": until, "now": microseconds(now)}) == 1
 
 
+def put_peer(session: Session, kept: PeerDefinition) -> None:
+    """Keep a peer in place of the one of that name."""
+    row = {"name": kept.name, "definition": kept.definition, "changed_at": microseconds(kept.changed_at)}
+    session.run(_PUT_PEER, row)
+
+
+def remove_peer(session: Session, name: str) -> bool:
+    """Forget a peer."""
+    return session.run(_DROP_PEER, {"at_name": name}) == 1
+
+
+def kept_peers(session: Session) -> list[PeerDefinition]:
+    """All peers that are kept here, by name."""
+    return [
+        PeerDefinition(name=name, definition=definition, changed_at=moment(changed_at))
+        for name, definition, changed_at in session.rows(_PEERS)
+    ]
+
+
 def _key(row: tuple[Any, ...]) -> AccessKey:
     name, key_hash, site, scopes, created_at, revoked_at = row
     return AccessKey(
@@ -171,3 +190,11 @@ _LEASE = _hold.on_conflict_do_update(
     set_={"holder": _hold.excluded.holder, "until": _hold.excluded.until},
     where=(lease.c.holder == _hold.excluded.holder) | (lease.c.until <= bindparam("now", type_=lease.c.until.type)),
 )
+
+_peer = insert_or(peer).values(settable(peer, "name", "definition", "changed_at"))
+_PUT_PEER = _peer.on_conflict_do_update(
+    index_elements=[peer.c.name],
+    set_={"definition": _peer.excluded.definition, "changed_at": _peer.excluded.changed_at},
+)
+_DROP_PEER = delete(peer).where(at(peer, "name"))
+_PEERS = select(peer.c.name, peer.c.definition, peer.c.changed_at).order_by(peer.c.name)

@@ -1,4 +1,4 @@
-"""Small shared tables beside the rows: access keys, peers seen and refused, leases. One transaction a method."""
+"""Small shared tables beside the rows: access keys, peers, callers, jobs, leases. One transaction a method."""
 
 from __future__ import annotations
 
@@ -44,8 +44,33 @@ class PeerTraffic:
     size_bytes: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeerDefinition:
+    """A peer that the command line keeps; what it means is the bridge's business."""
+
+    name: str
+    definition: str  # JSON
+    changed_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """Work that must outlive the process that took it on. Whoever claims it owns it until `due_at`."""
+
+    job_id: int
+    kind: str
+    key: str  # once per kind
+    target: str  # whom it is for, as people call it
+    payload: str  # JSON
+    state: str  # waiting | done | dead
+    attempts: int
+    problem: str  # why it is not done; "" = no reason
+    created_at: datetime
+    due_at: datetime
+
+
 class Registry(Protocol):
-    """Keys, peers and leases."""
+    """Keys, peers, jobs and leases."""
 
     def add_key(self, key: AccessKey) -> None:
         """Keep a key; raises ObjectExists when the name is taken by a key that is not revoked."""
@@ -81,4 +106,36 @@ class Registry(Protocol):
 
     def lease(self, name: str, holder: str, *, now: datetime, seconds: float) -> bool:
         """Take or extend a lease; False while another holder's has not run out."""
+        ...
+
+    def put_peer(self, peer: PeerDefinition) -> None:
+        """Keep a peer in place of the one of that name."""
+        ...
+
+    def remove_peer(self, name: str) -> bool:
+        """Forget a peer; False if there is none of that name."""
+        ...
+
+    def kept_peers(self) -> Sequence[PeerDefinition]:
+        """All peers that are kept here, by name."""
+        ...
+
+    def add_job(self, kind: str, key: str, *, target: str, payload: str, at: datetime, due_at: datetime) -> bool:
+        """Take on work; False when there is a job of that kind and key already."""
+        ...
+
+    def claim_jobs(self, kind: str, *, now: datetime, until: datetime, limit: int) -> Sequence[Job]:
+        """Waiting jobs that are due, the longest overdue first; nobody else gets them before `until`."""
+        ...
+
+    def settle_job(self, claimed: Job, became: Job) -> bool:
+        """Write what became of a claimed job; False when the claim ran out and another one has it."""
+        ...
+
+    def jobs(self, kind: str, *, limit: int) -> Sequence[Job]:
+        """Jobs of a kind, latest first."""
+        ...
+
+    def forget_jobs(self, kind: str, *, before: datetime) -> int:
+        """Forget those that were taken on before that time and wait no more; how many they were."""
         ...

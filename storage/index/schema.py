@@ -342,3 +342,32 @@ peer_traffic = Table(
 lease = Table(
     "lease", metadata, Column("name", Words, primary_key=True), _required("holder"), _required("until", Number)
 )
+
+# Peers that the command line keeps; those of the configuration file are not here.
+peer = Table(
+    "peer",
+    metadata,
+    Column("name", Words, primary_key=True),
+    _required("definition"),  # JSON of what is not a default
+    _required("changed_at", Number),
+)
+
+# Work that must outlive the process that took it on.
+job = Table(
+    "job",
+    metadata,
+    Column("id", Number, primary_key=True, autoincrement=True),
+    _required("kind"),
+    _required("key"),
+    _required("target"),
+    _required("payload"),  # JSON
+    _required("state"),  # waiting | done | dead
+    _required("attempts", Number),
+    _required("problem"),
+    _required("created_at", Number),
+    _required("due_at", Number),
+    UniqueConstraint("kind", "key", name="job_by_key"),
+    sqlite_autoincrement=True,
+)
+_waiting = text("state = 'waiting'")
+Index("job_by_due", job.c.kind, job.c.due_at, sqlite_where=_waiting, postgresql_where=_waiting)

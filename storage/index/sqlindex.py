@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 
 from storage.errors import IngestExpired
-from storage.index import dump, ledgers, reads, settle
+from storage.index import dump, jobs, ledgers, reads, settle
 from storage.index.base import Bundle, Conflict, Doomed, MetadataRow, Tally
 from storage.index.database import Database
 from storage.index.group import Waiting, commit_group
-from storage.index.registry import AccessKey, PeerTraffic, RefusedPeer
+from storage.index.registry import AccessKey, Job, PeerDefinition, PeerTraffic, RefusedPeer
 from storage.index.search import Search
 from storage.index.values import microseconds
 from storage.index.writer import GroupWriter
@@ -175,6 +175,38 @@ class SqlIndex:
     def lease(self, name: str, holder: str, *, now: datetime, seconds: float) -> bool:
         """Take or extend a lease."""
         return self._database.write(lambda session: ledgers.take_lease(session, name, holder, now, seconds))
+
+    def put_peer(self, peer: PeerDefinition) -> None:
+        """Keep a peer in place of the one of that name."""
+        self._database.write(lambda session: ledgers.put_peer(session, peer))
+
+    def remove_peer(self, name: str) -> bool:
+        """Forget a peer."""
+        return self._database.write(lambda session: ledgers.remove_peer(session, name))
+
+    def kept_peers(self) -> Sequence[PeerDefinition]:
+        """All peers that are kept here."""
+        return self._database.read(ledgers.kept_peers)
+
+    def add_job(self, kind: str, key: str, *, target: str, payload: str, at: datetime, due_at: datetime) -> bool:
+        """Take on work."""
+        return self._database.write(lambda session: jobs.add(session, kind, key, target, payload, at, due_at))
+
+    def claim_jobs(self, kind: str, *, now: datetime, until: datetime, limit: int) -> Sequence[Job]:
+        """Waiting jobs that are due, kept from others until that time."""
+        return self._database.write(lambda session: jobs.claim(session, kind, now, until, limit))
+
+    def settle_job(self, claimed: Job, became: Job) -> bool:
+        """Write what became of a claimed job."""
+        return self._database.write(lambda session: jobs.settle(session, claimed, became))
+
+    def jobs(self, kind: str, *, limit: int) -> Sequence[Job]:
+        """Jobs of a kind, latest first."""
+        return self._database.read(lambda session: jobs.latest(session, kind, limit))
+
+    def forget_jobs(self, kind: str, *, before: datetime) -> int:
+        """Forget old ones that wait no more."""
+        return self._database.write(lambda session: jobs.forget(session, kind, before))
 
     def ping(self) -> None:
         """Raise StorageUnavailable if the index does not answer."""

@@ -81,7 +81,7 @@ def test_peers_come_from_the_file(tmp_path: Path) -> None:
         write(tmp_path, "[[peers]]\nname='ct1'\nae_title='CT01'\naddresses=['10.0.0.0/8']\nservices=['store']\n"), {}
     )
     assert settings.peers[0].addresses == ("10.0.0.0/8",)
-    assert settings.peers[0].site == "default"
+    assert settings.peers[0].site == ""
 
 
 def test_lists_come_from_the_environment_separated_by_commas() -> None:

@@ -22,7 +22,7 @@ SHANGHAI = "Asia/Shanghai"
 
 def computed(policy: str, care_class: str = "", *, zone: str = SHANGHAI, now: datetime = NOW, **said: str) -> Retention:
     """The term under a preset."""
-    return term(RetentionSettings(policy=policy, timezone=zone), care_class, said, now)
+    return term(RetentionSettings(policy=policy, timezone=zone), care_class, "", said, now)
 
 
 def ends(policy: str, care_class: str = "", *, zone: str = SHANGHAI, **said: str) -> date:
@@ -132,9 +132,9 @@ def test_an_unknown_birth_date_counts_as_the_youngest() -> None:
 
 def test_a_peers_class_wins_over_the_default() -> None:
     settings = RetentionSettings(default_class="inpatient")
-    assert term(settings, "", {"StudyDate": "20260305"}, NOW).retention_class == "cn-ip-30"
-    assert term(settings, "outpatient", {"StudyDate": "20260305"}, NOW).retention_class == "cn-op-15"
-    assert term(settings, "cn-op-15", {"StudyDate": "20260305"}, NOW).retention_class == "cn-op-15"
+    assert term(settings, "", "", {"StudyDate": "20260305"}, NOW).retention_class == "cn-ip-30"
+    assert term(settings, "outpatient", "", {"StudyDate": "20260305"}, NOW).retention_class == "cn-op-15"
+    assert term(settings, "cn-op-15", "", {"StudyDate": "20260305"}, NOW).retention_class == "cn-op-15"
 
 
 def test_a_year_after_29_february_is_never_short() -> None:

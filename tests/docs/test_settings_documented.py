@@ -37,8 +37,9 @@ def defaults() -> Iterator[tuple[str, str]]:
         for part in name.split("."):
             value = getattr(value, part)
         yield name, "the host name" if name == "node" else shown(value)
-    for item in fields(config.Peer):
-        yield f"peers.{item.name}", "required" if item.default is MISSING else shown(item.default)
+    for table, cls in (("peers", config.Peer), ("ae_titles", config.CalledTitle)):
+        for item in fields(cls):
+            yield f"{table}.{item.name}", "required" if item.default is MISSING else shown(item.default)
 
 
 @pytest.mark.parametrize(("name", "default"), list(defaults()))

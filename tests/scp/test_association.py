@@ -261,7 +261,7 @@ def test_a_refused_peer_is_told_and_the_administrator_too(tmp_path: Path, caplog
         )  # fmt: skip
     (line,) = [record.getMessage() for record in caplog.records if "refused" in record.getMessage()]
     assert line == (
-        "refused STRANGER calling BRIDGE from 127.0.0.1: no [[peers]] entry has this calling AE title; "
+        "refused STRANGER calling BRIDGE from 127.0.0.1: no peer has this calling AE title; "
         "`dicom-bridge peers refused` says how to let it in"
     )
 

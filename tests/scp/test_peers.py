@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from bridge.config import Peer
+from bridge.config import CalledTitle, Peer
 from bridge.errors import ConfigError
 from scp import negotiation
 from scp.peers import (
@@ -71,7 +73,7 @@ def test_a_peer_without_addresses_may_call_from_anywhere() -> None:
 
 
 def test_once_there_are_peers_this_machine_must_be_listed_too() -> None:
-    assert refusal(CT01, calling="OTHER")[1] == "no [[peers]] entry has this calling AE title"
+    assert refusal(CT01, calling="OTHER")[1] == "no peer has this calling AE title"
 
 
 def test_titles_are_compared_trimmed_and_with_case() -> None:
@@ -114,3 +116,31 @@ def test_limits_are_the_peers_own_or_the_doors() -> None:
 def test_a_host_name_is_no_address() -> None:
     with pytest.raises(ConfigError, match=r"'ct-1' has the address 'ct.hospital'"):
         Peers(settings(peers=(Peer(name="ct-1", ae_title="CT01", addresses=("ct.hospital",)),)))
+
+
+def admit_by_title(called: str, *peers: Peer, **dimse: object) -> Caller:
+    """Let CT01 call one of our titles; NORTH and SOUTH stand for sites."""
+    titles = (CalledTitle(ae_title="NORTH", site="north"), CalledTitle(ae_title="SOUTH", site="south"))
+    known = replace(settings(peers=peers, **dimse), ae_titles=titles)
+    return Peers(known).admit(negotiation.decode(associate(ECHO_CONTEXT, calling="CT01", called=called)), "127.0.0.1")
+
+
+@pytest.mark.parametrize(("called", "site"), [("NORTH", "north"), ("SOUTH", "south"), ("BRIDGE", "default")])
+def test_the_called_title_chooses_the_site(called: str, site: str) -> None:
+    assert admit_by_title(called).site == site
+    assert admit_by_title(called, Peer(name="ct-1", ae_title="CT01")).site == site
+
+
+def test_a_peer_of_a_site_cannot_reach_another_by_its_title() -> None:
+    own = Peer(name="ct-1", ae_title="CT01", site="north")
+    assert admit_by_title("NORTH", own).site == "north"
+    assert admit_by_title("BRIDGE", own).site == "north"
+    with pytest.raises(Refused, match="not of the site south") as caught:
+        admit_by_title("SOUTH", own)
+    assert caught.value.rejection == CALLED_AE_NOT_RECOGNISED
+
+
+def test_every_title_of_ours_is_answered_when_titles_are_checked() -> None:
+    assert admit_by_title("SOUTH", check_called_ae_title=True).site == "south"
+    with pytest.raises(Refused, match="the called AE title is not BRIDGE or NORTH or SOUTH"):
+        admit_by_title("EAST", check_called_ae_title=True)

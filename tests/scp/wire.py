@@ -180,9 +180,13 @@ class Peer:
 
     def store(self, sop: str, data_set: bytes, *, fragment_bytes: int = 8192, context_id: int = 3) -> int:
         """C-STORE on context 3."""
+        self.send_store(sop, data_set, fragment_bytes=fragment_bytes, context_id=context_id)
+        return self.status()
+
+    def send_store(self, sop: str, data_set: bytes, *, fragment_bytes: int = 8192, context_id: int = 3) -> None:
+        """C-STORE on context 3, without waiting for the answer."""
         self.send(message(context_id, COMMAND, store(sop)))
         self.send(message(context_id, DATA, data_set, fragment_bytes=fragment_bytes))
-        return self.status()
 
     def release(self) -> None:
         """A-RELEASE and the end of the connection."""

@@ -10,7 +10,7 @@ import pytest
 
 from storage.errors import ObjectExists
 from storage.index import SqlIndex, ledgers
-from storage.index.registry import AccessKey, PeerTraffic, RefusedPeer
+from storage.index.registry import AccessKey, PeerDefinition, PeerTraffic, RefusedPeer
 from tests.storage.index.building import MORNING
 
 KEY = AccessKey(name="viewer", key_hash="a" * 64, site="default", scopes=("read", "write"), created_at=MORNING)
@@ -87,3 +87,16 @@ def test_of_many_who_want_a_lease_one_gets_it(index: SqlIndex) -> None:
     with ThreadPoolExecutor(8) as pool:
         taken = list(pool.map(lambda holder: index.lease("worker", str(holder), now=MORNING, seconds=60), range(8)))
     assert taken.count(True) == 1
+
+
+def test_a_peer_is_kept_replaced_and_forgotten(index: SqlIndex) -> None:
+    first = PeerDefinition(name="ct-1", definition='{"ae_title": "CT1"}', changed_at=MORNING)
+    other = PeerDefinition(name="a", definition="{}", changed_at=MORNING)
+    index.put_peer(first)
+    index.put_peer(other)
+    changed = replace(first, definition='{"ae_title": "CT2"}', changed_at=MORNING + MINUTE)
+    index.put_peer(changed)
+    assert index.kept_peers() == [other, changed]
+    assert index.remove_peer("ct-1")
+    assert not index.remove_peer("ct-1")
+    assert index.kept_peers() == [other]
