@@ -20,7 +20,7 @@ def delete(archive: Archive, ref: ResourceRef, origin: Origin, *, override_reten
     """Delete a study, series or instance. Raises NotFound, Gone, Held or Unavailable; nothing is changed then.
 
     A legal hold always forbids; a running retention term forbids unless the caller overrides it, and the audit trail
-    shows that.
+    shows that. Whoever asks writes the deletion itself to the trail, as with every refusal.
     """
     now = archive.now()
     try:
@@ -29,8 +29,10 @@ def delete(archive: Archive, ref: ResourceRef, origin: Origin, *, override_reten
         events = archive.index.remove(ref, origin)
     except (StorageUnavailable, StorageFull) as error:
         raise Unavailable(f"nothing was deleted: {error}") from error
-    outcome = "retention overridden" if override_retention else "success"
-    audit.record("delete", at=now, origin=origin, outcome=outcome, ref=ref)
+    if not events:
+        raise Gone("deleted by another at the same time")
+    if override_retention:
+        audit.record("override retention", at=now, origin=origin, outcome="success", ref=ref)
     return events
 
 

@@ -11,7 +11,8 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
-from dicomweb import ops, problem, qido, rendered, stow, thumbnail, wado
+from bridge.config import Settings
+from dicomweb import ops, problem, qido, removal, rendered, stow, thumbnail, wado
 from dicomweb.deps import Door, service_root
 from dicomweb.edge import Edge
 from dicomweb.endpoint import SCOPES, Answer, Endpoint, Work
@@ -33,6 +34,7 @@ ROUTES: tuple[tuple[str, str, Work, str], ...] = (
     (_STUDY, "GET", wado.instances, "retrieve"),
     (_SERIES, "GET", wado.instances, "retrieve"),
     (_INSTANCE + "/bulkdata/{path:path}", "GET", wado.bulk, "retrieve"),
+    *((route, "DELETE", removal.remove, "delete") for route in (_STUDY, _SERIES, _INSTANCE)),
     (_INSTANCE + "/rendered", "GET", rendered.instance, "retrieve rendered"),
     (_INSTANCE + "/frames/{frames}/rendered", "GET", rendered.frames, "retrieve rendered"),
     (_SERIES + "/rendered", "GET", rendered.instances, "retrieve rendered"),
@@ -55,7 +57,7 @@ OPERATIONS: tuple[tuple[str, Work, str, bool], ...] = (
 
 def create_app(door: Door) -> ASGIApp:
     """The ASGI application on an open door; it does not close the door."""
-    resources = [(route, Endpoint(door, route, answers)) for route, answers in _by_route().items()]
+    resources = [(route, Endpoint(door, route, answers)) for route, answers in _by_route(door.settings).items()]
     app = FastAPI(
         title="DICOMweb bridge",
         routes=_routes(door, resources),
@@ -66,10 +68,12 @@ def create_app(door: Door) -> ASGIApp:
     return Edge(app, Shapes(service_root(door.settings), resources), door.settings)
 
 
-def _by_route() -> dict[str, dict[str, Answer]]:
+def _by_route(settings: Settings) -> dict[str, dict[str, Answer]]:
     """Route -> method -> how it is answered."""
     found: dict[str, dict[str, Answer]] = {}
     for route, method, work, action in ROUTES:
+        if method == "DELETE" and not settings.http.delete:
+            continue
         found.setdefault(route, {})[method] = Answer(work=work, action=action, scope=SCOPES[method])
     return found
 

@@ -28,7 +28,7 @@ SENT_KEY = "dicom_bridge.sent_bytes"
 
 
 # What the caller of a method must be allowed (bridge.access); GET stands for HEAD too.
-SCOPES = {"GET": "read", "POST": "write", "DELETE": "write"}
+SCOPES = {"GET": "read", "POST": "write", "DELETE": "admin"}  # a device's key stores, and cannot remove
 _WITH_BODY = frozenset({"POST"})
 
 
@@ -122,7 +122,7 @@ def problem_reply(error: BridgeError) -> Reply:
     """An error as its status and problem document."""
     status = problem.status_of(error)
     headers = [(b"cache-control", b"no-store"), *problem.headers_of(error)]
-    return whole(status, problem.CONTENT_TYPE, problem.body(status, str(error)), headers)
+    return whole(status, problem.CONTENT_TYPE, problem.body(status, str(error), problem.members_of(error)), headers)
 
 
 def read_call(door: Door, scope: Scope) -> Call:

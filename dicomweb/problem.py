@@ -5,6 +5,7 @@ The body is one JSON object with a sentence for a person; never a stack trace, n
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from http import HTTPStatus
 
 import orjson
@@ -43,9 +44,17 @@ def status_of(error: errors.BridgeError) -> int:
     return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
 
 
-def body(status: int, detail: str) -> bytes:
-    """A problem document (RFC 9457 §3)."""
-    return orjson.dumps({"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail})
+def body(status: int, detail: str, members: Mapping[str, str] | None = None) -> bytes:
+    """A problem document (RFC 9457 §3), with members of its own (§3.2)."""
+    title = HTTPStatus(status).phrase
+    return orjson.dumps({"type": "about:blank", "title": title, "status": status, "detail": detail, **(members or {})})
+
+
+def members_of(error: errors.BridgeError) -> dict[str, str]:
+    """What the document says beside the sentence, for programs: until when something is held."""
+    if isinstance(error, errors.Held) and error.until is not None:
+        return {"until": error.until.isoformat()}
+    return {}
 
 
 def headers_of(error: errors.BridgeError) -> list[tuple[bytes, bytes]]:
