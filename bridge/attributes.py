@@ -96,6 +96,10 @@ class Attributes:
         link = element.get("BulkDataURI") if isinstance(element, dict) else None
         return link.rpartition("/bulkdata/")[2] if isinstance(link, str) else ""
 
+    def picked(self, *keywords: str) -> dict[str, Any]:
+        """These elements as they are, by key; those that are not there left out."""
+        return {key: self._elements[key] for key in map(_key, keywords) if key in self._elements}
+
     def keys(self) -> list[str]:
         """The keys of all elements, in their order."""
         return list(self._elements)

@@ -18,6 +18,7 @@ from bridge.describe import describe
 from bridge.dicomjson import BULK_BASE
 from bridge.part10 import read_preamble
 
+GRAYSCALE_STATE = "1.2.840.10008.5.1.4.1.1.11.1"
 BASE = "https://pacs.test/dicom-web"
 STUDY, SERIES = "1.2.826.0.1.3680043.10.5", "1.2.826.0.1.3680043.10.5.1"
 FINDING = Code("121071", "DCM", "Finding")
@@ -145,3 +146,25 @@ class Page(HTMLParser):
     def handle_data(self, data: str) -> None:
         if self.open and self.open[-1] != "style":
             self.text += data
+
+
+def presentation_state(*images: Dataset, sop_class_uid: str = GRAYSCALE_STATE, **attributes: object) -> Dataset:
+    """A softcopy presentation state of these images (items of a Referenced SOP Sequence) that changes nothing."""
+    state = instance(sop_class_uid, 900, Modality="PR")
+    state.PresentationCreationDate, state.PresentationCreationTime = "20260306", "090000"
+    state.ContentLabel, state.InstanceNumber = "TEST", "1"
+    series = Dataset()
+    series.SeriesInstanceUID, series.ReferencedImageSequence = SERIES, list(images)
+    state.ReferencedSeriesSequence = [series]
+    state.PresentationLUTShape = "IDENTITY"
+    for keyword, value in attributes.items():
+        setattr(state, keyword, value)
+    return state
+
+
+def sequence_item(**attributes: object) -> Dataset:
+    """Any sequence item."""
+    item = Dataset()
+    for keyword, value in attributes.items():
+        setattr(item, keyword, value)
+    return item
