@@ -36,6 +36,8 @@ DOCUMENT_TYPES = {
     _STORAGE + "104.5": "model/mtl",
 }
 
+ECG_CLASSES = frozenset(_STORAGE + suffix for suffix in ("9.1.1", "9.1.2", "9.1.3", "9.1.4"))  # drawn at 10 mm/mV
+
 # Waveforms that are drawn (PS3.3 §A.34); sound is not: a voice has no useful picture.
 WAVEFORM_CLASSES = frozenset(
     _STORAGE + suffix
@@ -68,9 +70,7 @@ PRESENTATION_CLASSES = frozenset(
     )
 )
 
-# Table 8.7.4-1, the default first. Images and what becomes an image have theirs in bridge/rendering.
-REPORT_TYPES = ("text/html", "text/plain", "text/xml")
-WAVEFORM_TYPES = ("image/jpeg", "image/png", "image/gif", "image/svg+xml")
+# Video as it lies in the object (Table 8.7.4-1), the default first.
 _VIDEO_TYPES = {"video/mpeg2": ("video/mpeg",), "video/mp4": ("video/mp4",), "video/H265": ("video/mp4", "video/H265")}
 
 
@@ -90,13 +90,9 @@ def kind_of(sop_class_uid: str, transfer_syntax_uid: str, *, has_pixels: bool) -
     return Kind.VIDEO if syntax is not None and syntax.video else Kind.IMAGE
 
 
-def fixed_types(kind: Kind, sop_class_uid: str, transfer_syntax_uid: str) -> tuple[str, ...]:
-    """The media types that an instance of a kind other than image can be shown as, the default first."""
-    if kind is Kind.REPORT:
-        return REPORT_TYPES
-    if kind is Kind.DOCUMENT:
+def stored_types(sop_class_uid: str, transfer_syntax_uid: str) -> tuple[str, ...]:
+    """The media types of a document or video that is shown as it was stored, the default first."""
+    if sop_class_uid in DOCUMENT_TYPES:
         return (DOCUMENT_TYPES[sop_class_uid],)
-    if kind is Kind.WAVEFORM:
-        return WAVEFORM_TYPES
     syntax = lookup(transfer_syntax_uid)
-    return _VIDEO_TYPES.get(syntax.media_type, ()) if kind is Kind.VIDEO and syntax is not None else ()
+    return _VIDEO_TYPES.get(syntax.media_type, ()) if syntax is not None else ()

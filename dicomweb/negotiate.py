@@ -169,10 +169,10 @@ class Chooser:
         for wish in wishes:
             is_multipart = not self.one_item if wish.multipart is None else wish.multipart
             for media_type in offered:
-                chosen = Representation(media_type, "", is_multipart)
-                if not wish.transfer_syntax and _grants(wish, chosen, self.wishes):
-                    return chosen
-        forms = ", ".join(offered) if offered else "nothing: it cannot be rendered"
+                known_as = Representation(ALIASES.get(media_type, media_type), "", is_multipart)
+                if not wish.transfer_syntax and _grants(wish, known_as, self.wishes):
+                    return Representation(media_type, "", is_multipart)
+        forms = ", ".join(offered) if offered else f"{DICOM} and {JSON} of the object; there is nothing to render"
         raise NotAcceptable(f"possible here: {forms}" + ("" if self.one_item or not offered else f" in {MULTIPART}"))
 
     def _usable(self) -> Iterable[Wish]:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import chain
 
-from bridge.errors import NotAcceptable
+from bridge.errors import InvalidRequest, NotAcceptable, NotFound, TooLarge
 from bridge.render.parameters import Parameters
 from bridge.render.subject import Rendered
 from bridge.rendering import EDITION
 from dicomweb import multipart
-from dicomweb.conditional import entity_tag, unmodified
+from dicomweb.conditional import entity_tag, parse_range, partial, unmodified
 from dicomweb.deps import Call
 from dicomweb.multipart import Part
 from dicomweb.negotiate import Chooser, Representation
@@ -20,6 +21,14 @@ from dicomweb.wado import frame_numbers, path_of
 from storage.records import InstanceRecord
 
 _HEADERS: list[Header] = [(b"cache-control", b"private, no-cache"), (b"vary", b"Accept, Authorization")]
+# What a browser would run in our name: text of any kind may be a page, SVG is one.
+_PAGES = ("text/", "image/svg+xml")
+_NO_SCRIPTS: Header = (b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'; sandbox")
+_NO_SNIFFING: Header = (b"x-content-type-options", b"nosniff")
+
+
+# One instance of a study that cannot be shown: InvalidRequest is a window for a presentation state (W22).
+_NOT_SHOWN = (NotAcceptable, NotFound, TooLarge, InvalidRequest)
 
 
 def instance(call: Call) -> Reply:
@@ -59,16 +68,17 @@ def instances(call: Call) -> Reply:
     first = next(parts, None)
     if first is None:
         raise NotAcceptable("nothing here can be rendered as the Accept header asks")
-    return _message(chain((first,), parts), first.content_type, list(_HEADERS))
+    return _message(chain((first,), parts), first.content_type.partition(";")[0], list(_HEADERS))
 
 
 def _parameters(call: Call) -> Parameters:
-    return parse_rendering(call.parameter, viewport_limit_px=call.door.settings.rendering.viewport_limit_px)
+    limit_px = call.door.settings.rendering.viewport_limit_px
+    return replace(parse_rendering(call.parameter, viewport_limit_px=limit_px), base=call.base)
 
 
 def _tag(call: Call, record: InstanceRecord, chosen: Representation) -> Header:
     """What was stored, what was asked, what is sent, and who draws: together they name the bytes."""
-    form = f"{EDITION}{chosen.content_type}{chosen.multipart}"
+    form = f"{EDITION}{chosen.content_type}{chosen.multipart}{call.base}"
     return b"etag", entity_tag(record.data_set_sha256, call.path.get("frames", ""), call.query_string, form).encode()
 
 
@@ -79,7 +89,7 @@ def _instance_parts(
         try:
             chosen = chooser.rendered(call.door.render.media_types(record))
             yield from _parts(call, record, call.door.render.parts(record, chosen.media_type, parameters))
-        except NotAcceptable:
+        except _NOT_SHOWN:
             continue  # what cannot be shown is left out; 406 only when nothing is left
 
 
@@ -100,7 +110,17 @@ def _message(parts: Iterator[Part], root_type: str, headers: list[Header]) -> Re
 
 def _alone(call: Call, record: InstanceRecord, one: Rendered, headers: list[Header]) -> Reply:
     location = (b"content-location", _location(call, record, one).encode("latin-1"))
-    return streamed(one.media_type, one.chunks, size_bytes=one.size_bytes, headers=[*headers, location])
+    headers = [*headers, location, _NO_SNIFFING]
+    if one.media_type.startswith(_PAGES):
+        headers.append(_NO_SCRIPTS)
+    if one.read is None or one.size_bytes is None:
+        return streamed(one.media_type, one.chunks, size_bytes=one.size_bytes, headers=headers)
+    headers.append((b"accept-ranges", b"bytes"))
+    tag = next(value for name, value in headers if name == b"etag").decode()
+    wanted = parse_range(call.headers, one.size_bytes, tag)
+    if wanted is not None:
+        return partial(one.media_type, wanted, one.size_bytes, one.read, headers)
+    return streamed(one.media_type, one.chunks, size_bytes=one.size_bytes, headers=headers)
 
 
 def _location(call: Call, record: InstanceRecord, one: Rendered) -> str:

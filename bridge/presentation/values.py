@@ -6,7 +6,7 @@ Points are (x, y): x to the right, y down. In pixels (0, 0) is the top left corn
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 Colour = tuple[int, int, int]  # RGB, 8 bits
@@ -87,6 +87,11 @@ class Presentation:
     rotation: int = 0  # degrees clockwise: 0, 90, 180, 270
     flipped: bool = False  # left to right, after the rotation
     drawn: tuple[Line | Caption, ...] = ()
+
+
+def without_texts(presentation: Presentation) -> Presentation:
+    """The same without its captions."""
+    return replace(presentation, drawn=tuple(thing for thing in presentation.drawn if isinstance(thing, Line)))
 
 
 def from_values(values: dict[str, Any]) -> Presentation:

@@ -5,7 +5,7 @@ RENDERERS is the one table from what an instance is to who renders it; a further
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 from bridge.config import Settings
@@ -13,7 +13,11 @@ from bridge.errors import NotAcceptable
 from bridge.kinds import Kind
 from bridge.render.image import ImageRenderer
 from bridge.render.parameters import Parameters
+from bridge.render.presented import PresentationRenderer
+from bridge.render.report import ReportRenderer
+from bridge.render.stored import StoredRenderer
 from bridge.render.subject import Rendered, Subject
+from bridge.render.waveform import WaveformRenderer
 from bridge.retrieve import Retrieve
 from storage.records import InstanceRecord
 
@@ -34,7 +38,13 @@ class Renderer(Protocol):
         ...
 
 
-RENDERERS: dict[Kind, Callable[[Settings], Renderer]] = {Kind.IMAGE: ImageRenderer}
+# Images, and presentation states with them, are made in Render.
+RENDERERS: dict[Kind, Callable[[Settings], Renderer]] = {
+    Kind.VIDEO: StoredRenderer,
+    Kind.REPORT: ReportRenderer,
+    Kind.DOCUMENT: StoredRenderer,
+    Kind.WAVEFORM: WaveformRenderer,
+}
 
 
 class Render:
@@ -43,10 +53,9 @@ class Render:
     def __init__(self, retrieve: Retrieve, settings: Settings) -> None:
         self._retrieve = retrieve
         self._image = ImageRenderer(settings)
-        made: Mapping[Kind, Renderer] = {
-            kind: make(settings) for kind, make in RENDERERS.items() if kind is not Kind.IMAGE
-        }
-        self._renderers = {**made, Kind.IMAGE: self._image}
+        self._states = PresentationRenderer(self._image, settings.rendering.report_limit_bytes)
+        self._renderers: dict[Kind, Renderer] = {kind: make(settings) for kind, make in RENDERERS.items()}
+        self._renderers |= {Kind.IMAGE: self._image, Kind.PRESENTATION_STATE: self._states}
 
     def media_types(self, record: InstanceRecord) -> Sequence[str]:
         """What the instance can be rendered as, the default first; empty when it cannot be."""
@@ -72,6 +81,16 @@ class Render:
         if subject.kind is not Kind.IMAGE:
             raise NotAcceptable(f"a {subject.kind} has no frames that can be rendered")
         return self._image.frames(subject, numbers, media_type, parameters)
+
+    def presented(
+        self, state: InstanceRecord, image: InstanceRecord, frame: int | None, media_type: str, parameters: Parameters
+    ) -> Rendered:
+        """A frame of an image through a presentation state; its first frame of this image without a number.
+
+        Raises InvalidRequest when the state is not for it or a window is named, and what the renderer of images raises.
+        """
+        subjects = (Subject(self._retrieve, state), Subject(self._retrieve, image))
+        return self._states.apply(*subjects, frame, media_type, parameters)
 
     def _renderer(self, subject: Subject) -> Renderer:
         renderer = self._renderers.get(subject.kind)

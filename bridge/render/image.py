@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Any, Protocol
 
 import orjson
 
 from bridge.config import Settings
 from bridge.errors import NotAcceptable, NotFound
 from bridge.frame_reader import FrameBytes, check_numbers, codestreams, frame_count, native_frames
-from bridge.frames import FrameTable
+from bridge.frames import FrameTable, PixelDescription
 from bridge.pixel_job import decoded_photometric_interpretation
+from bridge.presentation.values import Presentation, without_texts
 from bridge.render.headers import Headers
 from bridge.render.parameters import Parameters
 from bridge.render.subject import Rendered, Subject, rendered
@@ -21,6 +23,17 @@ from bridge.rendering.header import Header
 from bridge.rendering.refusal import Unpaintable
 from bridge.retrieve import frame_table_of
 from bridge.syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, lookup
+from storage.records import InstanceRecord
+
+
+class State(Protocol):
+    """A presentation state, as far as images know it."""
+
+    def of_frame(
+        self, image: dict[str, Any], description: PixelDescription, sop_instance_uid: str, frame: int
+    ) -> tuple[dict[str, Any], Presentation]:
+        """(the attributes of a frame as the state wants them, what the state puts on it)."""
+        ...
 
 
 class ImageRenderer:
@@ -41,17 +54,28 @@ class ImageRenderer:
 
     def whole(self, subject: Subject, media_type: str, parameters: Parameters) -> Rendered:
         """One picture that stands for the instance: its only frame, or the middle one."""
-        count = frame_count(_table_of(subject))
-        return next(self.frames(subject, ((count + 1) // 2,), media_type, parameters))
+        return next(self.frames(subject, ((self.count(subject) + 1) // 2,), media_type, parameters))
 
     def parts(self, subject: Subject, media_type: str, parameters: Parameters) -> Iterator[Rendered]:
         """Every frame."""
-        return self.frames(subject, range(1, frame_count(_table_of(subject)) + 1), media_type, parameters)
+        return self.frames(subject, range(1, self.count(subject) + 1), media_type, parameters)
+
+    def count(self, subject: Subject) -> int:
+        """How many frames the image has."""
+        return frame_count(_table_of(subject))
 
     def frames(
-        self, subject: Subject, numbers: Sequence[int], media_type: str, parameters: Parameters
+        self,
+        subject: Subject,
+        numbers: Sequence[int],
+        media_type: str,
+        parameters: Parameters,
+        state: State | None = None,
     ) -> Iterator[Rendered]:
-        """These frames in this order, duplicates kept. Raises InvalidRequest, NotFound, NotAcceptable."""
+        """These frames in this order, duplicates kept, through a presentation state where there is one.
+
+        Raises InvalidRequest, NotFound, NotAcceptable.
+        """
         table = _table_of(subject)
         check_numbers(table, numbers)
         record = subject.record
@@ -63,7 +87,7 @@ class ImageRenderer:
         read = codestreams if table.encapsulated else native_frames
         frames = read(table, numbers, source)
         for frame in frames:
-            drawing = _drawing(table, record.transfer_syntax_uid, header, frame.number, media_type, parameters)
+            drawing = _drawing(table, record, header, frame.number, media_type, parameters, state)
             body = self._drawn(subject, table, frame, drawing)
             yield rendered(media_type, body, frame.number if frame_count(table) > 1 else None)
 
@@ -90,11 +114,12 @@ def _table_of(subject: Subject) -> FrameTable:
 
 def _drawing(
     table: FrameTable,
-    transfer_syntax_uid: str,
+    record: InstanceRecord,
     header: Header,
     number: int,
     media_type: str,
     parameters: Parameters,
+    state: State | None,
 ) -> Drawing:
     description = table.description
     if table.encapsulated:
@@ -102,12 +127,19 @@ def _drawing(
             description,
             planar_configuration=0,
             photometric_interpretation=decoded_photometric_interpretation(
-                transfer_syntax_uid, description.photometric_interpretation
+                record.transfer_syntax_uid, description.photometric_interpretation
             ),
         )
+    attributes: dict[str, Any] = header.of_frame(number)
+    presentation: Presentation | None = None
+    if state is not None:
+        uid = record.ref.sop_instance_uid or ""
+        attributes, presentation = state.of_frame(attributes, description, uid, number)
+        presentation = presentation if parameters.texts else without_texts(presentation)
     return Drawing(
         description=description,
-        attributes_json=orjson.dumps(header.of_frame(number)),
+        attributes_json=orjson.dumps(attributes),
+        presentation=presentation,
         media_type=media_type,
         quality=parameters.quality,
         window=parameters.window,

@@ -15,6 +15,8 @@ class Parameters:
     window: Window | None = None
     viewport: Viewport | None = None
     quality: int | None = None  # 1 to 100
+    texts: bool = True  # False: leave out what somebody wrote on the picture, it may name the patient
+    base: str = ""  # URL of the service root, for the links of a report
 
 
 AS_IT_IS = Parameters()

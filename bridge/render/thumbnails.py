@@ -11,6 +11,7 @@ from bridge.archive import Archive
 from bridge.errors import NotFound
 from bridge.kinds import Kind
 from bridge.render import Render
+from bridge.render.card import card
 from bridge.render.files import PictureFiles
 from bridge.render.parameters import Parameters
 from bridge.render.subject import Subject
@@ -55,12 +56,15 @@ class Thumbnails:
         key = f"{EDITION} {record.data_set_sha256} {frame} {media_type} {box.width}x{box.height}"
         body = self._files.get(key)
         if body is None:
-            body = self._drawn(record, media_type, Parameters(viewport=box, quality=_QUALITY), frame)
+            body = self._drawn(record, media_type, box, frame)
             if self._archive.has_free_space(len(body)):
                 self._files.put(key, body)
         return body
 
-    def _drawn(self, record: InstanceRecord, media_type: str, parameters: Parameters, frame: int | None) -> bytes:
+    def _drawn(self, record: InstanceRecord, media_type: str, box: Viewport, frame: int | None) -> bytes:
+        parameters = Parameters(viewport=box, quality=_QUALITY, texts=False)
+        if frame is None and media_type not in self._render.media_types(record):
+            return card(Subject(self._retrieve, record).kind, media_type, box, _QUALITY)
         if frame is None:
             return b"".join(self._render.whole(record, media_type, parameters).chunks)
         return b"".join(next(self._render.frames(record, (frame,), media_type, parameters)).chunks)

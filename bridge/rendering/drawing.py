@@ -13,6 +13,8 @@ from PIL import Image
 
 from bridge.attributes import Attributes
 from bridge.frames import PixelDescription
+from bridge.presentation.painting import present
+from bridge.presentation.values import Presentation, from_values
 from bridge.rendering.colour import palette_pixels, rgb_pixels
 from bridge.rendering.encoding import DEFAULT_QUALITY, encoded
 from bridge.rendering.geometry import Viewport, pixel_ratio, placed
@@ -34,6 +36,7 @@ class Drawing:
     quality: int | None = None
     window: Window | None = None
     viewport: Viewport | None = None
+    presentation: Presentation | None = None
 
     def to_json(self) -> str:
         """As text for a worker."""
@@ -49,6 +52,7 @@ class Drawing:
         values["description"] = PixelDescription(**values["description"])
         values["window"] = Window(**values["window"]) if values["window"] else None
         values["viewport"] = Viewport(**values["viewport"]) if values["viewport"] else None
+        values["presentation"] = from_values(values["presentation"]) if values["presentation"] else None
         return cls(**values)
 
 
@@ -75,7 +79,13 @@ def painted(frame: bytes, drawing: Drawing) -> Image.Image:
     else:
         raise Unpaintable(f"the photometric interpretation {photometric[:16]!r} cannot be rendered")
     ratio = pixel_ratio(Attributes(orjson.loads(drawing.attributes_json)))
-    return placed(Image.fromarray(pixels), drawing.viewport, ratio)
+    image = Image.fromarray(pixels)
+    if drawing.presentation is None:
+        return placed(image, drawing.viewport, ratio)
+    viewport = drawing.viewport
+    if viewport is None or viewport.has_region:
+        return placed(present(image, drawing.presentation, None, ratio), viewport, 1.0)
+    return present(image, drawing.presentation, (viewport.width, viewport.height), ratio)
 
 
 def raw_image(body: bytes) -> Image.Image:

@@ -28,6 +28,11 @@ class Viewport:
     region_width: float | None = None
     region_height: float | None = None
 
+    @property
+    def has_region(self) -> bool:
+        """Does it cut or mirror?"""
+        return bool(self.left or self.top or self.region_width or self.region_height)
+
 
 def placed(image: Image.Image, viewport: Viewport | None, pixel_ratio: float) -> Image.Image:
     """The image as it is to be seen. `pixel_ratio` is the height of a pixel by its width. Raises Unpaintable."""
