@@ -13,7 +13,7 @@ import struct
 import time
 from collections.abc import Iterator
 
-from scp.upper_layer import Acceptor, Event
+from scp.upper_layer import Event, Reader
 
 _BUFFER_BYTES = 1 << 20  # one read may bring several PDUs
 _TIME_VALUE = struct.Struct("@ll")
@@ -46,7 +46,7 @@ class Interrupted(Broken):
 class Connection:
     """A connected socket and the reader of its bytes. One thread uses it; only `shut` may be called from another."""
 
-    def __init__(self, connected: socket.socket, reader: Acceptor, *, write_timeout_s: float) -> None:
+    def __init__(self, connected: socket.socket, reader: Reader, *, write_timeout_s: float) -> None:
         self.reader = reader
         self._socket = connected
         self._write_timeout_s = write_timeout_s

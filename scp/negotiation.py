@@ -101,7 +101,7 @@ def decode(pdu: bytes) -> Request:
     application_context = ""
     proposals: dict[int, Proposal] = {}
     user_items: dict[int, tuple[bytes, ...]] = {}
-    for kind, value in _items(pdu, HEADER_BYTES + _FIXED.size):
+    for kind, value in items(pdu, HEADER_BYTES + _FIXED.size):
         if kind == Item.APPLICATION_CONTEXT:
             application_context = text(value)
         elif kind == Item.PRESENTATION_CONTEXT:
@@ -110,7 +110,7 @@ def decode(pdu: bytes) -> Request:
                 raise ProtocolError(AbortReason.INVALID_PARAMETER, f"context id {proposal.context_id} is used twice")
             proposals[proposal.context_id] = proposal
         elif kind == Item.USER_INFORMATION:
-            for sub_kind, sub_value in _items(value, 0):
+            for sub_kind, sub_value in items(value, 0):
                 user_items[sub_kind] = (*user_items.get(sub_kind, ()), sub_value)
     return Request(
         protocol_version=version,
@@ -118,8 +118,8 @@ def decode(pdu: bytes) -> Request:
         calling_ae_title=text(calling),
         application_context=application_context,
         proposals=tuple(proposals.values()),
-        max_pdu_bytes=_maximum_length(user_items),
-        roles=dict(_roles(user_items)),
+        max_pdu_bytes=maximum_length(user_items),
+        roles=dict(role_selections(user_items)),
         extended=dict(_extended(user_items)),
         user_items=user_items,
         echoed=pdu[_ECHOED],
@@ -139,7 +139,7 @@ def accept(
     primitive.application_context_name = APPLICATION_CONTEXT
     primitive.called_ae_title = primitive.calling_ae_title = _ANY_AE_TITLE
     primitive.presentation_context_definition_results_list = [_context(decision) for decision in decisions]
-    primitive.user_information = _user_information(max_pdu_bytes, roles, extended)
+    primitive.user_information = user_information(max_pdu_bytes, roles, extended)
     encoded = bytearray(A_ASSOCIATE_AC(primitive).encode())
     encoded[_ECHOED] = request.echoed
     return bytes(encoded)
@@ -152,7 +152,7 @@ def text(value: bytes) -> str:
     return plain if plain.isprintable() else "".join(letter if letter.isprintable() else "?" for letter in plain)
 
 
-def _items(data: bytes, position: int) -> Iterator[tuple[int, bytes]]:
+def items(data: bytes, position: int) -> Iterator[tuple[int, bytes]]:
     """(type, value) of the items that fill `data` from `position` to its end."""
     end = len(data)
     while position < end:
@@ -171,7 +171,7 @@ def _proposal(value: bytes) -> Proposal:
         raise ProtocolError(AbortReason.INVALID_PARAMETER, "a presentation context is too short")
     abstract_syntax = ""
     transfer_syntaxes: list[str] = []
-    for kind, name in _items(value, 4):
+    for kind, name in items(value, 4):
         if kind == Item.ABSTRACT_SYNTAX:
             abstract_syntax = text(name)
         elif kind == Item.TRANSFER_SYNTAX:
@@ -179,7 +179,7 @@ def _proposal(value: bytes) -> Proposal:
     return Proposal(value[0], abstract_syntax, tuple(transfer_syntaxes))
 
 
-def _maximum_length(user_items: Mapping[int, tuple[bytes, ...]]) -> int:
+def maximum_length(user_items: Mapping[int, tuple[bytes, ...]]) -> int:
     """PS3.8 Annex D.1; a request without it sets no limit."""
     values = user_items.get(Item.MAXIMUM_LENGTH)
     if not values:
@@ -189,7 +189,7 @@ def _maximum_length(user_items: Mapping[int, tuple[bytes, ...]]) -> int:
     return int.from_bytes(values[0], "big")
 
 
-def _roles(user_items: Mapping[int, tuple[bytes, ...]]) -> Iterator[tuple[str, tuple[bool, bool]]]:
+def role_selections(user_items: Mapping[int, tuple[bytes, ...]]) -> Iterator[tuple[str, tuple[bool, bool]]]:
     """PS3.7 §D.3.3.4: UID length, UID, SCU role, SCP role; malformed ones are skipped."""
     for value in user_items.get(Item.ROLE_SELECTION, ()):
         length = int.from_bytes(value[:2], "big")
@@ -213,24 +213,25 @@ def _context(decision: Decision) -> PresentationContext:
     return context
 
 
-def _user_information(
+def user_information(
     max_pdu_bytes: int, roles: Mapping[str, tuple[bool, bool]], extended: Mapping[str, bytes]
 ) -> list[Any]:
+    """The sub-items that either side sends, as pynetdicom's primitives."""
     length = MaximumLengthNotification()
     length.maximum_length_received = max_pdu_bytes
     class_uid = ImplementationClassUIDNotification()
     class_uid.implementation_class_uid = IMPLEMENTATION_CLASS_UID
     version = ImplementationVersionNameNotification()
     version.implementation_version_name = IMPLEMENTATION_VERSION_NAME
-    items: list[Any] = [length, class_uid, version]
+    found: list[Any] = [length, class_uid, version]
     for sop_class_uid, (scu, scp) in roles.items():
         role = SCP_SCU_RoleSelectionNegotiation()
         role.sop_class_uid = sop_class_uid
         role.scu_role, role.scp_role = scu, scp
-        items.append(role)
+        found.append(role)
     for sop_class_uid, information in extended.items():
         item = SOPClassExtendedNegotiation()
         item.sop_class_uid = sop_class_uid
         item.service_class_application_information = information
-        items.append(item)
-    return items
+        found.append(item)
+    return found

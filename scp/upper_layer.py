@@ -1,4 +1,4 @@
-"""The acceptor's side of the DICOM upper layer, without sockets: bytes in, events out (PS3.8 §9).
+"""The DICOM upper layer of acceptor and requestor, without sockets: bytes in, events out (PS3.8 §9).
 
 Data of P-DATA-TF PDUs is handed out as it arrives, as views into the caller's buffer, so neither the size of a PDU nor
 the size of an object costs memory here. Everything else is rare and is collected whole, within a named limit.
@@ -61,10 +61,12 @@ class ProtocolError(Exception):
 
 
 class State(Enum):
-    """The states of PS3.8 Table 9-10 that an acceptor can be in while it reads."""
+    """The states of PS3.8 Table 9-10 that one can be in while reading."""
 
     AWAIT_REQUEST = auto()  # Sta2
     AWAIT_DECISION = auto()  # Sta3
+    AWAIT_ANSWER = auto()  # Sta5
+    AWAIT_RELEASE = auto()  # Sta7
     OPEN = auto()  # Sta6
     CLOSING = auto()  # Sta8 and Sta13: the last PDU was received or sent; nothing more is understood
 
@@ -73,6 +75,20 @@ class AssociateRequested(NamedTuple):
     """A-ASSOCIATE-RQ: the whole PDU, header included. `accepted()` or `closing()` must follow before more is read."""
 
     pdu: bytes
+
+
+class AssociateAccepted(NamedTuple):
+    """A-ASSOCIATE-AC: the whole PDU, header included."""
+
+    pdu: bytes
+
+
+class AssociateRejected(NamedTuple):
+    """A-ASSOCIATE-RJ (PS3.8 Table 9-21)."""
+
+    result: int
+    source: int
+    reason: int
 
 
 class Fragment(NamedTuple):
@@ -88,6 +104,10 @@ class ReleaseRequested(NamedTuple):
     """A-RELEASE-RQ."""
 
 
+class Released(NamedTuple):
+    """A-RELEASE-RP."""
+
+
 class Aborted(NamedTuple):
     """A-ABORT of the peer."""
 
@@ -95,22 +115,24 @@ class Aborted(NamedTuple):
     reason: int
 
 
-Event = AssociateRequested | Fragment | ReleaseRequested | Aborted
+Event = AssociateRequested | AssociateAccepted | AssociateRejected | Fragment | ReleaseRequested | Released | Aborted
 
 # What may come in which state (PS3.8 Table 9-10). A-ABORT may come at any time.
 _EXPECTED = {
     State.AWAIT_REQUEST: {PduType.ASSOCIATE_RQ, PduType.ABORT},
     State.AWAIT_DECISION: {PduType.ABORT},
+    State.AWAIT_ANSWER: {PduType.ASSOCIATE_AC, PduType.ASSOCIATE_RJ, PduType.ABORT},
+    State.AWAIT_RELEASE: {PduType.P_DATA_TF, PduType.RELEASE_RQ, PduType.RELEASE_RP, PduType.ABORT},
     State.OPEN: {PduType.P_DATA_TF, PduType.RELEASE_RQ, PduType.ABORT},
 }
 _KNOWN = frozenset(PduType)
 
 
-class Acceptor:
+class Reader:
     """One association's reader. Feed it what was received; it never holds more than one rare PDU."""
 
-    def __init__(self, *, max_pdu_bytes: int) -> None:
-        self.state = State.AWAIT_REQUEST
+    def __init__(self, state: State, *, max_pdu_bytes: int) -> None:
+        self.state = state
         self.pdus = 0  # complete ones; what the idle timer calls progress
         self._max_pdu_bytes = max_pdu_bytes
         self._carry = bytearray()  # a header, or a rare PDU, that has not arrived whole
@@ -174,9 +196,9 @@ class Acceptor:
                 )
             if length < HEADER_BYTES:
                 raise ProtocolError(AbortReason.INVALID_PARAMETER, "P-DATA-TF without a presentation data value")
-        elif kind == PduType.ASSOCIATE_RQ:
+        elif kind in (PduType.ASSOCIATE_RQ, PduType.ASSOCIATE_AC):
             if length > ASSOCIATE_LIMIT_BYTES:
-                raise ProtocolError(AbortReason.INVALID_PARAMETER, f"A-ASSOCIATE-RQ of {length} bytes")
+                raise ProtocolError(AbortReason.INVALID_PARAMETER, f"{PduType(kind).name} of {length} bytes")
         elif length != SHORT_PDU_BYTES:
             raise ProtocolError(AbortReason.INVALID_PARAMETER, f"{PduType(kind).name} of {length} bytes")
 
@@ -208,15 +230,45 @@ class Acceptor:
         if kind == PduType.ASSOCIATE_RQ:
             self.state = State.AWAIT_DECISION
             return AssociateRequested(pdu)
+        if kind == PduType.ASSOCIATE_AC:
+            self.state = State.OPEN
+            return AssociateAccepted(pdu)
         if kind == PduType.RELEASE_RQ:
             return ReleaseRequested()
         self.state = State.CLOSING
+        if kind == PduType.RELEASE_RP:
+            return Released()
+        if kind == PduType.ASSOCIATE_RJ:
+            return AssociateRejected(pdu[7], pdu[8], pdu[9])
         return Aborted(pdu[8], pdu[9])
+
+
+class Acceptor(Reader):
+    """The side that was called."""
+
+    def __init__(self, *, max_pdu_bytes: int) -> None:
+        super().__init__(State.AWAIT_REQUEST, max_pdu_bytes=max_pdu_bytes)
+
+
+class Requestor(Reader):
+    """The side that called; its A-ASSOCIATE-RQ is sent."""
+
+    def __init__(self, *, max_pdu_bytes: int) -> None:
+        super().__init__(State.AWAIT_ANSWER, max_pdu_bytes=max_pdu_bytes)
+
+    def releasing(self) -> None:
+        """A-RELEASE-RQ is sent."""
+        self.state = State.AWAIT_RELEASE
 
 
 def reject(result: int, source: int, reason: int) -> bytes:
     """A-ASSOCIATE-RJ (PS3.8 §9.3.4)."""
     return HEADER.pack(PduType.ASSOCIATE_RJ, SHORT_PDU_BYTES) + bytes((0, result, source, reason))
+
+
+def release_request() -> bytes:
+    """A-RELEASE-RQ (PS3.8 §9.3.6)."""
+    return HEADER.pack(PduType.RELEASE_RQ, SHORT_PDU_BYTES) + bytes(4)
 
 
 def release_response() -> bytes:
