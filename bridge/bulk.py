@@ -23,7 +23,6 @@ class Bulk:
     media_type: str
     size_bytes: int
     read: Callable[[int, int | None], Iterator[bytes]]
-    supports_ranges: bool = True  # else only read(0, None), once
 
     @property
     def chunks(self) -> Iterator[bytes]:

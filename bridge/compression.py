@@ -7,6 +7,7 @@ Standard library only.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from bridge.frames import PixelDescription
 from bridge.pixel_job import decoded_photometric_interpretation
@@ -101,6 +102,7 @@ def compression(stored_uid: str, description: PixelDescription | None, target_ui
     return row if row.holds(description, photometric) else None
 
 
+@lru_cache(maxsize=4096)
 def producible(stored_uid: str, description: PixelDescription | None) -> tuple[str, ...]:
     """Every transfer syntax that an instance stored so can be converted to for the web; a `*` finds none of them."""
     stored = lookup(stored_uid)

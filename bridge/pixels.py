@@ -12,13 +12,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from bridge import config
+from bridge.ahead import in_order
 from bridge.errors import NotAcceptable, Unavailable
 from bridge.frames import PixelDescription
 from bridge.pixel_job import Job, receive, receive_answer_head, send_job
@@ -98,17 +99,7 @@ class PixelPool:
         if self._threads is None:
             with self._lock:
                 self._threads = self._threads or ThreadPoolExecutor(self._settings.workers, "pixels")
-        ahead: deque[Future[bytes]] = deque()
-        try:
-            for frame in frames:
-                ahead.append(self._threads.submit(self._run, job, frame))
-                if len(ahead) >= self._settings.workers:
-                    yield ahead.popleft().result()
-            while ahead:
-                yield ahead.popleft().result()
-        finally:
-            for future in ahead:
-                future.cancel()
+        return in_order(self._threads, (partial(self._run, job, frame) for frame in frames), self._settings.workers)
 
     @property
     def process_ids(self) -> list[int]:

@@ -7,58 +7,43 @@ frame of a native image or a whole instance costs one look-up and one bounded re
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
+from bridge.ahead import in_order
 from bridge.archive import Archive
 from bridge.bulk import Bulk, fragment_extents, native_value, stored_stream, stored_value
 from bridge.bundle import Bundle
-from bridge.compression import compression, producible
+from bridge.compression import producible
 from bridge.decoding import joined_frames
-from bridge.derivation import Derivation
-from bridge.encapsulating import encoded_frames
 from bridge.errors import Gone, NotAcceptable, NotFound, Unavailable
 from bridge.extents import DataSetBytes, Inflated, Plain
-from bridge.frame_reader import FrameBytes, check_numbers, codestreams, native_frames
-from bridge.frames import FrameTable, unpack, unpack_bulk
+from bridge.frame_reader import check_numbers, frame_count
+from bridge.frames import FrameTable, unpack_bulk
 from bridge.metadata import bundled_series, json_array, series_of
-from bridge.part10 import build_header
+from bridge.outgoing import (
+    FramePart,
+    Representation,
+    converted_object,
+    decoded_frames,
+    frame_table_of,
+    object_target,
+    outgoing_frames,
+    ranged,
+)
 from bridge.pixels import PixelPool, decoded_frame_bits
 from bridge.source import RATIO_FLOOR_BYTES
-from bridge.syntaxes import (
-    EXPLICIT_VR_LITTLE_ENDIAN,
-    OCTETS,
-    lookup,
-)
-from bridge.transcode import convert
+from bridge.syntaxes import OCTETS, lookup
 from storage.errors import StorageError, StorageUnavailable
 from storage.index.base import MetadataRow
 from storage.records import InstanceRecord, Level, ResourceRef
 
 _PAGE_INSTANCES = 1000
+_SMALL_BYTES = 16 << 20  # instances up to this size are converted ahead, in memory
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Representation:
-    """A Part 10 file on its way out; `size_bytes` None where it is only known at the end."""
-
-    transfer_syntax_uid: str
-    size_bytes: int | None
-    chunks: Iterator[bytes]
-
-
-@dataclass(frozen=True, slots=True)
-class FramePart:
-    """One frame on its way out; its chunks are valid until the next part is asked for."""
-
-    number: int
-    transfer_syntax_uid: str
-    media_type: str
-    size_bytes: int | None
-    chunks: Iterator[bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +60,11 @@ class Retrieve:
     def __init__(self, archive: Archive, pixels: PixelPool | None = None) -> None:
         self._archive = archive
         self.pixels = pixels or PixelPool(archive.settings.pixels)
+        self._threads = ThreadPoolExecutor(archive.settings.pixels.workers + 1, "converting")
 
     def close(self) -> None:
         """Stop the codec workers."""
+        self._threads.shutdown(cancel_futures=True)
         self.pixels.close()
 
     def instance(self, ref: ResourceRef) -> InstanceRecord:
@@ -101,26 +88,27 @@ class Retrieve:
 
         None: as stored, but for implicit, big endian and deflated, which go out as Explicit VR Little Endian (DICOM.md
         G1). A named syntax: exactly that; Implicit VR Little Endian is there for DIMSE peers that know nothing else.
-        What is compressed with loss is another instance, derived from this one.
+        What is compressed with loss is another instance, derived from this one. Reading raises Gone and Unavailable.
         """
-        target = _object_target(record.transfer_syntax_uid, transfer_syntax_uid)
+        target = object_target(record.transfer_syntax_uid, transfer_syntax_uid)
         if target == record.transfer_syntax_uid:
-            return Representation(target, record.size_bytes, self._read(record, 0, None))
-        derivation = _derivation(record, target)
-        sop_instance_uid = derivation.derived_uid if derivation else record.ref.sop_instance_uid or ""
-        header = build_header(
-            sop_class_uid=record.sop_class_uid, sop_instance_uid=sop_instance_uid, transfer_syntax_uid=target
-        )
-        converted = convert(
-            self.data_set(record),
-            record.transfer_syntax_uid,
-            target,
-            frame_table=frame_table_of(record),
-            pixels=self.pixels,
-            derivation=derivation,
-        )
-        size = None if converted.size_bytes is None else len(header) + converted.size_bytes
-        return Representation(target, size, _chain(header, converted.chunks))
+            return Representation(target, record.size_bytes, partial(self._read, record))
+        return converted_object(record, target, self.data_set(record), self.pixels)
+
+    def object_streams(
+        self, wanted: Iterable[tuple[InstanceRecord, str | None]]
+    ) -> Generator[Representation, None, None]:
+        """As `object_stream` for many, in order. Small ones that are converted are made while others are being sent."""
+
+        def made(record: InstanceRecord, transfer_syntax_uid: str | None) -> Representation:
+            stream = self.object_stream(record, transfer_syntax_uid)
+            if stream.transfer_syntax_uid == record.transfer_syntax_uid or _decoded_bytes(record) > _SMALL_BYTES:
+                return stream
+            data = b"".join(stream.chunks)
+            return Representation(stream.transfer_syntax_uid, len(data), ranged(iter([data])))
+
+        calls = (partial(made, record, uid) for record, uid in wanted)
+        return in_order(self._threads, calls, self._archive.settings.pixels.workers + 1)
 
     def frames(
         self, record: InstanceRecord, numbers: Sequence[int], transfer_syntax_uid: str | None
@@ -136,18 +124,7 @@ class Retrieve:
         if stored is not None and (stored.video or stored.referenced):
             raise NotAcceptable(f"{stored.name} has no frames that can be sent one by one")
         check_numbers(table, numbers)
-        source = self.data_set(record)
-        if not table.encapsulated and transfer_syntax_uid in (None, EXPLICIT_VR_LITTLE_ENDIAN):
-            return _parts(native_frames(table, numbers, source), EXPLICIT_VR_LITTLE_ENDIAN, OCTETS)
-        if table.encapsulated and transfer_syntax_uid in (None, record.transfer_syntax_uid):
-            media_type = stored.media_type if stored else OCTETS
-            return _parts(codestreams(table, numbers, source), record.transfer_syntax_uid, media_type)
-        return self._converted_frames(record, table, numbers, source, transfer_syntax_uid or "")
-
-    def producible(self, record: InstanceRecord) -> tuple[str, ...]:
-        """The transfer syntaxes that the instance, and its frames, can be converted to."""
-        table = frame_table_of(record)
-        return producible(record.transfer_syntax_uid, table.description if table else None)
+        return outgoing_frames(record, table, numbers, transfer_syntax_uid, self.data_set(record), self.pixels)
 
     def bulk(self, record: InstanceRecord, path: str) -> Bulk:
         """A value that metadata give by reference (PS3.18 §10.4.1.1.5). Raises NotFound, NotAcceptable.
@@ -165,6 +142,21 @@ class Retrieve:
         if element.encapsulated:
             return stored_stream(fragment_extents(source, element), source, element.media_type)
         return stored_value(element, source)
+
+    def bulk_paths(self, record: InstanceRecord, *, pixels_only: bool) -> list[str]:
+        """Where the instance's bulk data lie, as `bulk` takes it; pixel data, top-level ones only, last."""
+        values = [] if pixels_only else [element.path for element in unpack_bulk(record.bulk_table or b"")]
+        return list(dict.fromkeys([*values, *filter(None, [self.pixel_path(record)])]))
+
+    def pixel_path(self, record: InstanceRecord) -> str:
+        """Where its pixel data lie, "" when it has none."""
+        table = frame_table_of(record)
+        return f"{table.description.tag:08X}" if table is not None else ""
+
+    def all_frames(self, record: InstanceRecord, transfer_syntax_uid: str) -> Iterator[FramePart]:
+        """Every frame, as `frames` gives them."""
+        table = frame_table_of(record)
+        return self.frames(record, range(1, frame_count(table) + 1) if table else (), transfer_syntax_uid)
 
     def metadata(self, ref: ResourceRef, base: bytes) -> Metadata:
         """The DICOM JSON of everything at and below `ref`; `base` takes the place of the service's URL in its links.
@@ -189,10 +181,11 @@ class Retrieve:
         numbers = range(1, len(table.frames) + 1)
         bits = decoded_frame_bits(table.description)
 
-        def decoded(_start: int, _length: int | None) -> Iterator[bytes]:
-            return joined_frames(self._decoded(record, table, numbers, source), bits)
+        def decoded(start: int, length: int | None) -> Iterator[bytes]:
+            frames = decoded_frames(record, table, numbers, source, self.pixels)
+            return ranged(joined_frames(frames, bits))(start, length)
 
-        return Bulk(OCTETS, (len(numbers) * bits + 7) // 8, decoded, supports_ranges=False)
+        return Bulk(OCTETS, (len(numbers) * bits + 7) // 8, decoded)
 
     def _bundles(self, rows: Sequence[MetadataRow]) -> dict[str, Bundle]:
         """The bundles these rows need, opened; by series."""
@@ -209,30 +202,6 @@ class Retrieve:
                 raise Unavailable(f"the metadata of this series cannot be read: {error}") from error
             bundles[series_of(row)] = Bundle(data)
         return bundles
-
-    def _decoded(
-        self, record: InstanceRecord, table: FrameTable, numbers: Sequence[int], source: DataSetBytes
-    ) -> Iterator[bytes]:
-        streams = (b"".join(frame.chunks) for frame in codestreams(table, numbers, source))
-        if len(numbers) == 1:
-            uid = record.transfer_syntax_uid
-            return (self.pixels.decode(stream, table.description, uid) for stream in streams)
-        return self.pixels.decode_all(streams, table.description, record.transfer_syntax_uid)
-
-    def _converted_frames(
-        self, record: InstanceRecord, table: FrameTable, numbers: Sequence[int], source: DataSetBytes, target: str
-    ) -> Iterator[FramePart]:
-        """Frames decoded, or compressed into `target`. Raises NotAcceptable."""
-        _check_convertible(record, table, target)
-        media_type = OCTETS
-        if target == EXPLICIT_VR_LITTLE_ENDIAN:
-            frames = self._decoded(record, table, numbers, source)
-        else:
-            frames = encoded_frames(table, numbers, source, record.transfer_syntax_uid, target, self.pixels)
-            row = lookup(target)
-            media_type = row.media_type if row else OCTETS
-        parts = zip(numbers, frames, strict=True)
-        return (FramePart(number, target, media_type, len(one), iter([one])) for number, one in parts)
 
     def data_set(self, record: InstanceRecord) -> DataSetBytes:
         """The record's data set by range; offsets of a deflated one count in the inflated bytes."""
@@ -281,52 +250,15 @@ def _asked(question: Callable[[], T]) -> T:
         raise Unavailable(f"the index does not answer: {error}") from error
 
 
-def _object_target(stored_uid: str, requested: str | None) -> str:
-    """The syntax an object goes out in; whether it can be made shows later."""
-    if requested is not None:
-        return requested
-    stored = lookup(stored_uid)
-    plain = stored is None or (stored.explicit and not stored.big_endian and not stored.deflated)
-    return stored_uid if plain or (stored is not None and stored.referenced) else EXPLICIT_VR_LITTLE_ENDIAN
+def producible_from(record: InstanceRecord) -> tuple[str, ...]:
+    """The transfer syntaxes that the instance and its frames can be converted to."""
+    table = frame_table_of(record)
+    return producible(record.transfer_syntax_uid, table.description if table else None)
 
 
-def _derivation(record: InstanceRecord, target: str) -> Derivation | None:
-    """What an instance that is to be compressed with loss comes from."""
-    stored, wanted = lookup(record.transfer_syntax_uid), lookup(target)
-    if wanted is None or not wanted.lossy:
-        return None
-    return Derivation(
-        sop_class_uid=record.sop_class_uid,
-        sop_instance_uid=record.ref.sop_instance_uid or "",
-        data_set_sha256=record.data_set_sha256,
-        target_uid=target,
-        is_lossy=stored is not None and stored.lossy,
-    )
-
-
-def _check_convertible(record: InstanceRecord, table: FrameTable, target: str) -> None:
-    """Raise NotAcceptable for frames that cannot be had in `target`."""
-    stored, wanted = lookup(record.transfer_syntax_uid), lookup(target)
-    is_native = target == EXPLICIT_VR_LITTLE_ENDIAN and stored is not None and stored.decodable
-    if not is_native and compression(record.transfer_syntax_uid, table.description, target) is None:
-        have = stored.name if stored else record.transfer_syntax_uid
-        raise NotAcceptable(f"{have} cannot be converted to {wanted.name if wanted else target}")
-
-
-def frame_table_of(record: InstanceRecord) -> FrameTable | None:
-    """Where the instance's pixel data are, None when it has none."""
-    if record.frame_table is None:
-        return None
-    table = unpack(record.frame_table)
-    stored = lookup(record.transfer_syntax_uid)
-    return replace(table, big_endian=True) if stored is not None and stored.big_endian_pixels else table
-
-
-def _parts(frames: Iterator[FrameBytes], transfer_syntax_uid: str, media_type: str) -> Iterator[FramePart]:
-    for frame in frames:
-        yield FramePart(frame.number, transfer_syntax_uid, media_type, frame.size_bytes, frame.chunks)
-
-
-def _chain(header: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:
-    yield header
-    yield from chunks
+def _decoded_bytes(record: InstanceRecord) -> int:
+    """About what the instance takes in memory once it is converted."""
+    table = frame_table_of(record)
+    if table is None:
+        return record.size_bytes
+    return record.size_bytes + decoded_frame_bits(table.description) * frame_count(table) // 8

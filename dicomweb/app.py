@@ -12,7 +12,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
 from bridge.config import Settings
-from dicomweb import ops, problem, qido, removal, rendered, stow, thumbnail, wado
+from dicomweb import bulkdata, instances, ops, problem, qido, removal, rendered, stow, thumbnail, wado
 from dicomweb.deps import Door, service_root
 from dicomweb.edge import Edge
 from dicomweb.endpoint import SCOPES, Answer, Endpoint, Work
@@ -26,14 +26,16 @@ _INSTANCE = _SERIES + "/instances/{instance}"
 # GET is HEAD too. What a caller must be allowed goes by the method, see endpoint.SCOPES.
 ROUTES: tuple[tuple[str, str, Work, str], ...] = (
     (_INSTANCE + "/frames/{frames}", "GET", wado.frames, "retrieve"),
-    (_INSTANCE, "GET", wado.instances, "retrieve"),
+    (_INSTANCE, "GET", instances.instances, "retrieve"),
     (_SERIES + "/metadata", "GET", wado.metadata, "retrieve metadata"),
     *((route, "GET", qido.searcher(route), "search") for route in qido.RESOURCES),
     (_INSTANCE + "/metadata", "GET", wado.metadata, "retrieve metadata"),
     (_STUDY + "/metadata", "GET", wado.metadata, "retrieve metadata"),
-    (_STUDY, "GET", wado.instances, "retrieve"),
-    (_SERIES, "GET", wado.instances, "retrieve"),
-    (_INSTANCE + "/bulkdata/{path:path}", "GET", wado.bulk, "retrieve"),
+    (_STUDY, "GET", instances.instances, "retrieve"),
+    (_SERIES, "GET", instances.instances, "retrieve"),
+    (_INSTANCE + "/bulkdata/{path:path}", "GET", bulkdata.value, "retrieve"),
+    *((level + "/bulkdata", "GET", bulkdata.everything, "retrieve") for level in (_INSTANCE, _SERIES, _STUDY)),
+    *((level + "/pixeldata", "GET", bulkdata.pixel_data, "retrieve") for level in (_INSTANCE, _SERIES, _STUDY)),
     *((route, "DELETE", removal.remove, "delete") for route in (_STUDY, _SERIES, _INSTANCE)),
     (_INSTANCE + "/rendered", "GET", rendered.instance, "retrieve rendered"),
     (_INSTANCE + "/frames/{frames}/rendered", "GET", rendered.frames, "retrieve rendered"),

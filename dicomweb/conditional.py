@@ -1,4 +1,4 @@
-"""Entity tags and byte ranges (RFC 9110 §8.8.3, §13.1.2, §14; DICOM.md W27). Pure but for `partial`."""
+"""Entity tags and byte ranges (RFC 9110 §8.8.3, §13.1.2, §14; DICOM.md W27), and the replies that have one item."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from dicomweb import problem
+from dicomweb import multipart, problem
 from dicomweb.grammar import parse_entity_tags
+from dicomweb.multipart import Part
 from dicomweb.reply import Header, Reply, streamed, whole
 
 _RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
@@ -24,12 +25,15 @@ class ByteRange:
     length: int
 
 
-def entity_tag(state: str, *representation: str | bytes) -> str:
-    """A tag for one state of a resource in one representation. Weak: multipart boundaries differ each time."""
+def entity_tag(state: str, *representation: str | bytes, weak: bool = True) -> str:
+    """A tag for one state of a resource in one representation. Weak where bytes differ each time: the boundary of a
+    multipart message does.
+    """
     check = 0
     for piece in representation:
         check = zlib.crc32(piece if isinstance(piece, bytes) else piece.encode(), check) ^ len(piece)
-    return f'W/"{state[:40]}-{check:08x}"'
+    tag = f'"{state[:40]}-{check:08x}"'
+    return f"W/{tag}" if weak else tag
 
 
 def unmodified(headers: Mapping[str, str], tag: str) -> bool:
@@ -59,17 +63,36 @@ def parse_range(headers: Mapping[str, str], size_bytes: int, tag: str) -> ByteRa
     return ByteRange(start, max(0, end - start + 1))
 
 
-def partial(content_type: str, wanted: ByteRange, size_bytes: int, read: Read, headers: list[Header]) -> Reply:
-    """206 with the range, or 416 when no byte of it exists."""
+def single_part(
+    asked: Mapping[str, str], content_type: str, size_bytes: int | None, read: Read, tag: str, headers: list[Header]
+) -> Reply:
+    """A body sent alone: 200 with all of it, 206 with the range that was asked for, 416 when no byte of that exists.
+
+    Only what has a known size has ranges.
+    """
+    if size_bytes is None:
+        return streamed(content_type, read(0, None), headers=headers)
+    headers = [*headers, (b"accept-ranges", b"bytes")]
+    wanted = parse_range(asked, size_bytes, tag)
+    if wanted is None:
+        return streamed(content_type, read(0, None), size_bytes=size_bytes, headers=headers)
     if wanted.length == 0:
         unsatisfied = [(b"content-range", b"bytes */%d" % size_bytes)]
         return whole(416, problem.CONTENT_TYPE, problem.body(416, f"there are {size_bytes} bytes"), unsatisfied)
     last = wanted.start + wanted.length - 1
-    reply = streamed(
-        content_type,
-        read(wanted.start, wanted.length),
-        size_bytes=wanted.length,
-        headers=[*headers, (b"content-range", b"bytes %d-%d/%d" % (wanted.start, last, size_bytes))],
-    )
+    content_range = (b"content-range", b"bytes %d-%d/%d" % (wanted.start, last, size_bytes))
+    chunks = read(wanted.start, wanted.length)
+    reply = streamed(content_type, chunks, size_bytes=wanted.length, headers=[*headers, content_range])
     reply.status = 206
     return reply
+
+
+def single_part_message(part: Part, root_type: str, headers: list[Header]) -> Reply:
+    """A multipart message of one part, its size announced where it is known."""
+    boundary = multipart.new_boundary()
+    return streamed(
+        multipart.content_type(root_type, boundary),
+        multipart.write([part], boundary),
+        size_bytes=multipart.total_size([part], boundary),
+        headers=headers,
+    )

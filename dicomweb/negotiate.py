@@ -7,7 +7,7 @@ and `bulk` choose for one kind of target, by the table of transfer syntaxes.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bridge.errors import InvalidRequest, NotAcceptable
 from bridge.syntaxes import (
@@ -15,6 +15,7 @@ from bridge.syntaxes import (
     EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLICIT_VR_LITTLE_ENDIAN,
     OCTETS,
+    RLE_LOSSLESS,
     lookup,
 )
 from dicomweb.grammar import MediaRange, parse_accept
@@ -25,6 +26,7 @@ DICOM, JSON, XML, PLAIN_JSON = (
     "application/dicom+xml",
     "application/json",
 )
+ZIP = "application/zip"
 MULTIPART = "multipart/related"
 WEBP = "image/webp"
 NOT_ON_THE_WEB = frozenset({IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_BIG_ENDIAN})  # PS3.18 §8.7.3 (G1)
@@ -38,6 +40,15 @@ ALIASES = {
     "image/jph": "image/jphc",
     "video/mpeg": "video/mpeg2",
     "video/h265": "video/H265",
+}
+# What a compressed media type means without a transfer syntax (Table 8.7.3-5); lossless, each of them.
+_DEFAULT_SYNTAXES = {
+    "image/jpeg": "1.2.840.10008.1.2.4.70",
+    "image/dicom-rle": RLE_LOSSLESS,
+    "image/jls": "1.2.840.10008.1.2.4.80",
+    "image/jp2": "1.2.840.10008.1.2.4.90",
+    "image/jphc": "1.2.840.10008.1.2.4.201",
+    "image/jxl": "1.2.840.10008.1.2.4.110",
 }
 DICOM_TYPES = frozenset({DICOM, JSON, XML})
 RENDERED_TYPES = frozenset(
@@ -127,29 +138,30 @@ class Chooser:
     wishes: tuple[Wish, ...]
     one_item: bool  # single-part answers are possible only for one item (§10.4.4; G14)
 
-    def instance(self, stored: str) -> Representation:
-        """How an instance in this transfer syntax is sent, as application/dicom. Raises NotAcceptable (W15)."""
+    def instance(self, stored: str, producible: Sequence[str]) -> Representation:
+        """How an instance in this transfer syntax, which can be converted to those, is sent as application/dicom.
+
+        Raises NotAcceptable (W15).
+        """
         for wish in self._usable():
-            wanted = self._instance_syntax(wish, stored)
+            wanted = self._instance_syntax(wish, stored, producible)
             chosen = Representation(DICOM, wanted or "", wish.multipart is not False)
             if wanted is not None and _grants(wish, chosen, self.wishes):
                 return chosen
-        forms = f'{MULTIPART}; type="{DICOM}"' + (f", {DICOM}" if self.one_item else "")
+        forms = f'{MULTIPART}; type="{DICOM}"' + (f", {DICOM}" if self.one_item else "") + f", {ZIP}"
         raise NotAcceptable(
-            f"stored as {stored}; possible here: {forms}, transfer-syntax=* or {EXPLICIT_VR_LITTLE_ENDIAN}"
+            f"stored as {stored}; possible here: {forms}, transfer-syntax=* or {' or '.join(producible or (stored,))}"
         )
 
-    def frames(self, stored: str) -> Representation:
+    def frames(self, stored: str, producible: Sequence[str]) -> Representation:
         """How frames of an instance in this transfer syntax are sent. Raises NotAcceptable (W10, W11, W14, W15)."""
         stored_type = _codestream_type(stored)
         for wish in self._usable():
-            chosen = self._frame_choice(wish, stored, stored_type)
+            chosen = self._frame_choice(wish, stored, stored_type, producible)
             if chosen is not None and _rules(wish, chosen, self.wishes):
                 return chosen
-        possible = [f"{OCTETS}; transfer-syntax={EXPLICIT_VR_LITTLE_ENDIAN}"]
-        if stored_type is not None:
-            possible.append(f"{stored_type}; transfer-syntax={stored}")
-        raise NotAcceptable(f"stored as {stored}; possible here: {MULTIPART} of {', '.join(possible)}")
+        possible = [f"{_frame_type(uid)}; transfer-syntax={uid}" for uid in (*producible, stored) if _frame_type(uid)]
+        raise NotAcceptable(f"stored as {stored}; possible here: {MULTIPART} of {', '.join(dict.fromkeys(possible))}")
 
     def bulk(self, media_type: str) -> Representation:
         """How a bulk value is sent: octets, or its own media type where it has one (§10.4.1.1.5; W6, W8)."""
@@ -178,7 +190,7 @@ class Chooser:
     def _usable(self) -> Iterable[Wish]:
         return (wish for wish in self.wishes if wish.q and (self.one_item or wish.multipart is not False))
 
-    def _instance_syntax(self, wish: Wish, stored: str) -> str | None:
+    def _instance_syntax(self, wish: Wish, stored: str, producible: Sequence[str]) -> str | None:
         """The transfer syntax that fulfils a wish, or None."""
         wanted = wish.transfer_syntax
         if wanted == "*":
@@ -187,10 +199,12 @@ class Chooser:
             wanted = stored if _is_lossy(stored) else EXPLICIT_VR_LITTLE_ENDIAN  # G2
         if wanted in NOT_ON_THE_WEB:
             return None
-        return wanted if wanted == stored or _is_producible(stored, wanted) else None
+        return wanted if wanted == stored or wanted in producible else None
 
-    def _frame_choice(self, wish: Wish, stored: str, stored_type: str | None) -> Representation | None:
-        """As stored or raw, whichever fulfils the wish; None when neither does."""
+    def _frame_choice(
+        self, wish: Wish, stored: str, stored_type: str | None, producible: Sequence[str]
+    ) -> Representation | None:
+        """As stored, raw or compressed, whichever fulfils the wish; None when none does."""
         named, multipart = wish.transfer_syntax, wish.multipart is not False
         if stored_type is not None:
             is_original = named in ("*", stored) and (wish.covers(OCTETS) or wish.covers(stored_type))
@@ -198,16 +212,46 @@ class Chooser:
             is_lossy_default = named == "" and wish.media_type == "*/*" and _is_lossy(stored)
             if is_original or is_its_type or is_lossy_default:
                 return Representation(stored_type, stored, multipart)
-        decodable = _is_producible(stored, EXPLICIT_VR_LITTLE_ENDIAN)
+        decodable = EXPLICIT_VR_LITTLE_ENDIAN in producible
         if decodable and named in ("", "*", EXPLICIT_VR_LITTLE_ENDIAN) and wish.covers(OCTETS):
             return Representation(OCTETS, EXPLICIT_VR_LITTLE_ENDIAN, multipart)
+        target = named or _DEFAULT_SYNTAXES.get(wish.media_type, "")
+        media_type = _codestream_type(target)
+        if target in producible and media_type and (wish.covers(media_type) or wish.covers(OCTETS)):
+            return Representation(media_type, target, multipart)
         return None
 
 
-def _codestream_type(stored: str) -> str | None:
-    """The media type of a stored frame that is not plain octets (Tables 8.7.3-4, 8.7.3-5)."""
-    row = lookup(stored)
+def wishes_for_zip(wishes: Sequence[Wish]) -> tuple[Wish, ...]:
+    """The wishes for what is in a ZIP archive, as single parts, when an archive is what is wished most; else none.
+
+    Only who names `application/zip` gets one (Sup 211; W25).
+    """
+    for wish in wishes:
+        if wish.q and wish.media_type == ZIP:
+            zips = (other for other in wishes if other.media_type == ZIP)
+            return tuple(replace(other, media_type=DICOM, multipart=False) for other in zips)
+        if wish.q and (wish.covers(DICOM) or wish.covers(OCTETS)):
+            break
+    return ()
+
+
+def is_bulk_only(wishes: Sequence[Wish]) -> bool:
+    """Whether octets in a multipart message are wished and nothing else an instance is sent as (Table 10.4.4-1)."""
+    wished = [wish for wish in wishes if wish.q]
+    files = any(wish.covers(DICOM) or wish.media_type == ZIP for wish in wished)
+    return not files and any(wish.multipart and wish.covers(OCTETS) for wish in wished)
+
+
+def _codestream_type(uid: str) -> str | None:
+    """The media type of a frame that is not plain octets (Tables 8.7.3-4, 8.7.3-5)."""
+    row = lookup(uid)
     return row.media_type if row is not None and row.media_type not in ("", OCTETS) else None
+
+
+def _frame_type(uid: str) -> str | None:
+    """The media type of frames in this transfer syntax, None where there are none on the web."""
+    return OCTETS if uid == EXPLICIT_VR_LITTLE_ENDIAN else _codestream_type(uid)
 
 
 def _is_native(stored: str) -> bool:
@@ -219,11 +263,6 @@ def _is_lossy(stored: str) -> bool:
     """Pixels compressed with loss are the original, so they may be sent as they are by default (§8.7.3.4)."""
     row = lookup(stored)
     return row is not None and row.lossy
-
-
-def _is_producible(stored: str, wanted: str) -> bool:
-    row = lookup(stored)
-    return row is not None and row.decodable and wanted == EXPLICIT_VR_LITTLE_ENDIAN
 
 
 def _grants(wish: Wish, offered: Representation, wishes: Sequence[Wish]) -> bool:

@@ -11,13 +11,14 @@ from bridge.render.parameters import Parameters
 from bridge.render.subject import Rendered
 from bridge.rendering import EDITION
 from dicomweb import multipart
-from dicomweb.conditional import entity_tag, parse_range, partial, unmodified
+from dicomweb.conditional import entity_tag, single_part, unmodified
 from dicomweb.deps import Call
 from dicomweb.multipart import Part
 from dicomweb.negotiate import Chooser, Representation
+from dicomweb.paths import path_of
 from dicomweb.render_params import parse_rendering
 from dicomweb.reply import Header, Reply, streamed
-from dicomweb.wado import frame_numbers, path_of
+from dicomweb.wado import frame_numbers
 from storage.records import InstanceRecord
 
 _HEADERS: list[Header] = [(b"cache-control", b"private, no-cache"), (b"vary", b"Accept, Authorization")]
@@ -115,12 +116,8 @@ def _alone(call: Call, record: InstanceRecord, one: Rendered, headers: list[Head
         headers.append(_NO_SCRIPTS)
     if one.read is None or one.size_bytes is None:
         return streamed(one.media_type, one.chunks, size_bytes=one.size_bytes, headers=headers)
-    headers.append((b"accept-ranges", b"bytes"))
     tag = next(value for name, value in headers if name == b"etag").decode()
-    wanted = parse_range(call.headers, one.size_bytes, tag)
-    if wanted is not None:
-        return partial(one.media_type, wanted, one.size_bytes, one.read, headers)
-    return streamed(one.media_type, one.chunks, size_bytes=one.size_bytes, headers=headers)
+    return single_part(call.headers, one.media_type, one.size_bytes, one.read, tag, headers)
 
 
 def _location(call: Call, record: InstanceRecord, one: Rendered) -> str:

@@ -18,6 +18,10 @@ _JOIN_BYTES = 1 << 16  # pieces of a batch below this size are sent as one
 
 Header = tuple[bytes, bytes]
 
+# Of what is retrieved: browsers keep it, and ask each time whether it is still so.
+CACHING: list[Header] = [(b"cache-control", b"private, no-cache")]
+VARY: Header = (b"vary", b"Accept, Authorization")
+
 
 @dataclass(slots=True, kw_only=True)
 class Reply:

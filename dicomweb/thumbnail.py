@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from bridge.rendering import EDITION
 from bridge.rendering.encoding import STILLS
-from dicomweb.conditional import entity_tag, unmodified
+from dicomweb.conditional import entity_tag, single_part_message, unmodified
 from dicomweb.deps import Call
 from dicomweb.multipart import Part
 from dicomweb.negotiate import Chooser
 from dicomweb.render_params import parse_thumbnail
 from dicomweb.reply import Header, Reply, whole
-from dicomweb.wado import frame_numbers, single_part_message
+from dicomweb.wado import frame_numbers
 
 _HEADERS: list[Header] = [(b"cache-control", b"private, no-cache"), (b"vary", b"Accept, Authorization")]
 

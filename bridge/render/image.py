@@ -12,6 +12,7 @@ from bridge.config import Settings
 from bridge.errors import NotAcceptable, NotFound
 from bridge.frame_reader import FrameBytes, check_numbers, codestreams, frame_count, native_frames
 from bridge.frames import FrameTable, PixelDescription
+from bridge.outgoing import frame_table_of
 from bridge.pixel_job import decoded_photometric_interpretation
 from bridge.presentation.values import Presentation, without_texts
 from bridge.render.headers import Headers
@@ -21,7 +22,6 @@ from bridge.rendering.drawing import Drawing, draw
 from bridge.rendering.encoding import STILLS
 from bridge.rendering.header import Header
 from bridge.rendering.refusal import Unpaintable
-from bridge.retrieve import frame_table_of
 from bridge.syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, lookup
 from storage.records import InstanceRecord
 

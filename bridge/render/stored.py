@@ -11,9 +11,9 @@ from collections.abc import Iterator, Sequence
 from bridge.config import Settings
 from bridge.errors import NotAcceptable, NotFound
 from bridge.kinds import stored_types
+from bridge.outgoing import frame_table_of
 from bridge.render.parameters import Parameters
 from bridge.render.subject import Rendered, Subject
-from bridge.retrieve import frame_table_of
 
 _DOCUMENT = "00420011"  # Encapsulated Document (PS3.3 §C.24.2)
 

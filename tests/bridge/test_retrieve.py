@@ -381,7 +381,7 @@ def test_bytes_that_are_nowhere_are_unavailable_and_never_empty(bench: Bench) ->
     record = bench.record(picture()[0])
     moody(bench.archive).delete(record.location.key)
     with pytest.raises(Unavailable, match="not where the index says"):
-        bench.retrieve.object_stream(record, None)
+        bench.retrieve.object_stream(record, None).read(0, None)
 
 
 def test_bytes_of_an_instance_that_was_just_deleted_are_gone(bench: Bench) -> None:
@@ -389,7 +389,7 @@ def test_bytes_of_an_instance_that_was_just_deleted_are_gone(bench: Bench) -> No
     bench.archive.index.remove(record.ref, ORIGIN)
     moody(bench.archive).delete(record.location.key)
     with pytest.raises(Gone):
-        bench.retrieve.object_stream(record, None)
+        bench.retrieve.object_stream(record, None).read(0, None)
 
 
 # -- bulk data

@@ -185,8 +185,8 @@ def test_w15_an_impossible_conversion_is_406_and_never_the_stored_syntax(
     stored: Stored,
 ) -> None:
     web, paths = stored.web, stored.paths
-    for name in ("jpeg-ls", "report", "rle"):
-        response = web.get(paths[name], "application/dicom; transfer-syntax=1.2.840.10008.1.2.4.90")
+    for name, wanted in (("jpeg-ls", "50"), ("report", "90"), ("segmentation", "90"), ("rle", "92")):
+        response = web.get(paths[name], f"application/dicom; transfer-syntax=1.2.840.10008.1.2.4.{wanted}")
         assert response.status_code == 406
         assert "possible here" in response.json()["detail"]
 
@@ -378,7 +378,8 @@ def test_w13_bits_are_packed_anew_for_each_frame(stored: Stored) -> None:
 
 def test_w15_frames_in_an_impossible_type_are_406(stored: Stored) -> None:
     web, paths = stored.web, stored.paths
-    assert web.get(f"{paths['jpeg-ls']}/frames/1", 'multipart/related; type="image/jp2"').status_code == 406
+    assert web.get(f"{paths['jpeg-ls']}/frames/1", 'multipart/related; type="image/jpx"').status_code == 406
+    assert web.get(f"{paths['segmentation']}/frames/1", "image/jls").status_code == 406
     assert web.get(f"{paths['rle of two frames']}/frames/1,2", "application/octet-stream").status_code == 406
 
 

@@ -11,23 +11,27 @@ from hypothesis import strategies as st
 
 from bridge.errors import BridgeError, InvalidRequest, NotAcceptable
 from bridge.syntaxes import TRANSFER_SYNTAXES
-from dicomweb.negotiate import JSON, PLAIN_JSON, XML, Chooser, document, members
+from dicomweb.negotiate import JSON, PLAIN_JSON, XML, Chooser, document, is_bulk_only, members, wishes_for_zip
 
 EXPLICIT_LE, IMPLICIT_LE = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2"
 BIG_ENDIAN, DEFLATED = "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99"
 JPEG, JPEG_LOSSLESS, JPEG_LS = "1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.70", "1.2.840.10008.1.2.4.80"
 MPEG4, RLE, JPIP = "1.2.840.10008.1.2.4.102", "1.2.840.10008.1.2.5", "1.2.840.10008.1.2.4.94"
 UNKNOWN = "1.2.3.4"
+PLAIN = (EXPLICIT_LE, DEFLATED)
+J2K, HTJ2K = "1.2.840.10008.1.2.4.90", "1.2.840.10008.1.2.4.201"
+PRODUCIBLE = (*PLAIN, JPEG, JPEG_LOSSLESS, JPEG_LS, J2K, HTJ2K, RLE)
+GREY_16: dict[str, tuple[str, ...]] = {UNKNOWN: (), MPEG4: (), JPIP: ()}  # what can be produced from what is stored
 
 
 def instance(accept: str | None, stored: str, *, one: bool = True) -> tuple[str, bool]:
-    chosen = Chooser(members(accept), one_item=one).instance(stored)
+    chosen = Chooser(members(accept), one_item=one).instance(stored, GREY_16.get(stored, PLAIN))
     assert chosen.media_type == "application/dicom"
     return chosen.transfer_syntax_uid, chosen.multipart
 
 
 def frames(accept: str | None, stored: str, *, one: bool = True) -> tuple[str, str, bool]:
-    chosen = Chooser(members(accept), one_item=one).frames(stored)
+    chosen = Chooser(members(accept), one_item=one).frames(stored, GREY_16.get(stored, PLAIN))
     return chosen.media_type, chosen.transfer_syntax_uid, chosen.multipart
 
 
@@ -102,6 +106,65 @@ def test_w10_w11_how_frames_are_sent(accept: str | None, stored: str, sent: tupl
     assert frames(accept, stored) == sent
 
 
+@pytest.mark.parametrize(
+    ("accept", "sent"),
+    [
+        ("image/jls", ("image/jls", JPEG_LS)),
+        ("image/jpeg", ("image/jpeg", JPEG_LOSSLESS)),
+        (f"image/jpeg;transfer-syntax={JPEG}", ("image/jpeg", JPEG)),
+        ("image/jp2", ("image/jp2", J2K)),
+        ("image/jphc", ("image/jphc", HTJ2K)),
+        ("image/x-dicom-rle", ("image/dicom-rle", RLE)),
+        (f"{OCTETS};transfer-syntax={J2K}", ("image/jp2", J2K)),
+        ("image/jxl, image/jls;q=0.5", ("image/jls", JPEG_LS)),
+        (f"image/jls;q=0.1, {OCTETS}", (OCTETS, EXPLICIT_LE)),
+    ],
+)
+def test_w11_frames_are_compressed_into_what_is_named(accept: str, sent: tuple[str, str]) -> None:
+    """Table 8.7.3-5: a media type alone means its lossless syntax."""
+    chosen = Chooser(members(accept), one_item=True).frames(EXPLICIT_LE, PRODUCIBLE)
+    assert (chosen.media_type, chosen.transfer_syntax_uid) == sent
+
+
+@pytest.mark.parametrize("accept", ["image/*", "image/jls;transfer-syntax=*", f"image/jls;transfer-syntax={J2K}"])
+def test_w15_nothing_is_compressed_that_was_not_named(accept: str) -> None:
+    with pytest.raises(NotAcceptable, match="image/jls; transfer-syntax"):
+        Chooser(members(accept), one_item=True).frames(EXPLICIT_LE, PRODUCIBLE)
+
+
+@pytest.mark.parametrize("wanted", [JPEG, JPEG_LS, J2K, RLE, DEFLATED])
+def test_instances_are_compressed_by_name_only(wanted: str) -> None:
+    chosen = Chooser(members(f"application/dicom;transfer-syntax={wanted}"), one_item=True)
+    assert chosen.instance(EXPLICIT_LE, PRODUCIBLE).transfer_syntax_uid == wanted
+    for accept in ("application/dicom", "application/dicom;transfer-syntax=*", "*/*"):
+        sent = Chooser(members(accept), one_item=True).instance(EXPLICIT_LE, PRODUCIBLE)
+        assert sent.transfer_syntax_uid == EXPLICIT_LE
+
+
+@pytest.mark.parametrize(
+    ("accept", "zipped"),
+    [
+        ("application/zip", True),
+        ("application/zip, */*;q=0.1", True),
+        ("application/dicom;q=0.5, application/zip", True),
+        ("application/dicom, application/zip;q=0.5", False),
+        ("*/*", False),
+        ("application/*", False),
+        ("application/zip;q=0, */*", False),
+    ],
+)
+def test_w25_an_archive_is_for_who_names_it(accept: str, zipped: bool) -> None:
+    assert bool(wishes_for_zip(members(accept))) == zipped
+
+
+def test_octets_in_a_message_are_bulk_data_and_nothing_else_is() -> None:
+    """Table 10.4.4-1, its last note."""
+    octets = "multipart/related; type=application/octet-stream"
+    assert is_bulk_only(members(octets))
+    for accept in ("*/*", OCTETS, "multipart/related; type=image/jls", f"{octets}, application/dicom"):
+        assert not is_bulk_only(members(accept))
+
+
 def test_g14_several_frames_are_never_sent_alone() -> None:
     with pytest.raises(NotAcceptable):
         frames(OCTETS, EXPLICIT_LE, one=False)
@@ -172,11 +235,17 @@ def test_no_accept_makes_anything_but_a_refusal(header: str, parameter: str | No
     except BridgeError:
         return
     chooser = Chooser(wishes, one_item=one)
-    for choose in (chooser.instance, chooser.frames, chooser.bulk):
+    producible = (*GREY_16.get(stored, PLAIN), RLE)
+    for choose in (
+        lambda: chooser.instance(stored, producible),
+        lambda: chooser.frames(stored, producible),
+        lambda: chooser.bulk(OCTETS),
+    ):
         try:
-            chosen = choose(stored)
+            chosen = choose()
         except NotAcceptable:
             continue
+        assert chosen.transfer_syntax_uid in (*producible, stored, "")
         assert one or chosen.multipart
         assert "\0" not in chosen.content_type
     with contextlib.suppress(NotAcceptable):

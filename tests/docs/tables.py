@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 
+from bridge.compression import COMPRESSIONS
 from bridge.errors import BridgeError, ConfigError
 from bridge.kinds import DOCUMENT_TYPES, PRESENTATION_CLASSES, WAVEFORM_CLASSES
 from bridge.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
@@ -69,6 +70,23 @@ def transfer_syntaxes() -> str:
     return table("Transfer syntax", "UID", "Stored", "Decoded", "A frame on the web", rows=rows)
 
 
+def compressions() -> str:
+    """What images are compressed into for clients that name it."""
+    rows = (
+        (
+            TRANSFER_SYNTAXES[uid].name,
+            f"`{uid}`",
+            row.method or "lossless",
+            ", ".join(row.interpretations),
+            ", ".join(f"{stored} of {allocated}" for allocated, stored in map(_bits, row.bits)),
+            "yes" if row.signed else "no",
+            ", ".join(f"{before} as {after}" for before, after in row.photometric),
+        )
+        for uid, row in COMPRESSIONS.items()
+    )
+    return table("Compressed into", "UID", "Method", "Images", "Bits", "Signed", "Sent", rows=rows)
+
+
 def statuses() -> str:
     """How refusals are said by DIMSE."""
     said = {BridgeError: "Anything else went wrong."}
@@ -123,6 +141,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "services": services,
     "storage-classes": storage_classes,
     "transfer-syntaxes": transfer_syntaxes,
+    "compressions": compressions,
     "statuses": statuses,
     "store-reasons": store_reasons,
     "store-warnings": store_warnings,
@@ -138,6 +157,11 @@ def filled(page: str) -> str:
 
 def _name(field: int) -> str:
     return str(getattr(field, "name", f"0x{field:04X}")).replace("_", "-", 1).replace("_RQ", "")
+
+
+def _bits(row: tuple[int, int, int]) -> tuple[int, str]:
+    allocated, first, last = row
+    return allocated, str(first) if first == last else f"{first}-{last}"
 
 
 def _sentence(text: str | None) -> str:
