@@ -193,6 +193,48 @@ class Worker:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Forwarding:
+    """How finished studies are sent on."""
+
+    quiet_s: float = 60.0  # a study is finished when nothing has come for so long
+    interval_s: float = 2.0  # how often the change feed and the jobs are looked at
+    retry_s: float = 15.0  # after a failure; doubled each time
+    retry_max_s: float = 600.0
+    attempts: int = 1000  # then the job is dead until somebody says `dicom-bridge forward retry`
+    progress_instances: int = 50  # remembered after so many; what came after is sent again after a crash
+    claim_s: float = 300.0  # who has been silent for so long has lost its job
+    timeout_s: float = 60.0  # for a DICOMweb destination to take or answer anything
+    keep_days: float = 30.0  # what is done is listed for so long
+    refused_limit: int = 100  # refused instances that a job remembers by name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForwardRule:
+    """Which instances go where, once their study is finished. Empty conditions are met by everything."""
+
+    name: str
+    to: tuple[str, ...]  # names of peers and web destinations
+    sites: tuple[str, ...] = ()
+    peers: tuple[str, ...] = ()  # calling AE titles that sent the instance
+    modalities: tuple[str, ...] = ()
+    body_parts: tuple[str, ...] = ()
+    description: str = ""  # of study or series; * and ? are wildcards
+    hours: str = ""  # "22:00-06:00", in retention.timezone: when it may be sent; "" = always
+    priority: str = "normal"  # high | normal | low
+    bytes_per_second: int = 0  # 0 = as fast as it can
+    transfer_syntax: str = ""  # UID of a lossless one to compress into, for thin lines; "" = as stored
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebDestination:
+    """A DICOMweb server that studies are sent to by STOW-RS."""
+
+    name: str
+    url: str  # the service root
+    key_file: str = ""  # holds its bearer key; "" = none is sent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Supervisor:
     """How the processes are kept alive."""
 
@@ -249,9 +291,12 @@ class Settings:
     rendering: Rendering = field(default_factory=Rendering)
     retention: RetentionSettings = field(default_factory=RetentionSettings)
     worker: Worker = field(default_factory=Worker)
+    forwarding: Forwarding = field(default_factory=Forwarding)
     supervisor: Supervisor = field(default_factory=Supervisor)
     peers: tuple[Peer, ...] = ()
     ae_titles: tuple[CalledTitle, ...] = ()
+    forward_rules: tuple[ForwardRule, ...] = ()
+    web_destinations: tuple[WebDestination, ...] = ()
     file: Path | None = field(default=None, compare=False)  # where they were read from
     sources: Mapping[str, str] = field(default_factory=dict, compare=False)  # dotted name -> where the value came from
 
@@ -265,7 +310,12 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "log_level": ("DEBUG", "INFO", "WARNING", "ERROR"),
 }
 _NOT_IN_FILE = ("file", "sources")
-_LISTED = ("peers", "ae_titles")  # tables that come as often as one likes; they have no environment variables
+_LISTED = (
+    "peers",
+    "ae_titles",
+    "forward_rules",
+    "web_destinations",
+)  # tables that come as often as one likes; they have no environment variables
 _T = TypeVar("_T")
 
 

@@ -21,6 +21,9 @@ INGEST_SECONDS = Histogram("bridge_ingest_seconds", "From the last byte received
 REFUSED = Counter("bridge_refused", "Refusals, by door and kind of error", ["door", "error"])
 DIVERTED = Counter("bridge_diverted_instances", "Instances that went to landing because the store was away")
 RELOCATED = Counter("bridge_relocated_instances", "Instances moved between stores")
+FORWARDED = Counter(
+    "bridge_forwarded_instances", "Instances sent on, by destination and outcome", ["destination", "outcome"]
+)
 RECLAIMED = Counter("bridge_reclaimed_objects", "Objects whose bytes were deleted", ["reason"])
 ASSOCIATIONS = Counter("bridge_associations", "Associations, by outcome", ["outcome"])
 ASSOCIATIONS_OPEN = Gauge("bridge_associations_open", "Associations open now", multiprocess_mode="livesum")

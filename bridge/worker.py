@@ -15,6 +15,7 @@ from datetime import timedelta
 
 from bridge import bundling, reclaim, relocate
 from bridge.archive import Archive, prepare_store
+from bridge.forwarding import routing
 from storage.errors import StorageUnavailable
 from storage.objects.base import Sweepable
 
@@ -38,6 +39,9 @@ def tasks(archive: Archive) -> list[Task]:
         Task("deliver landing", worker.interval_s, False, _deliver),
         Task("sweep unfinished", worker.orphan_sweep_interval_s, False, _sweep_unfinished),
         Task("bundle metadata", worker.interval_s, True, bundling.bundle_quiet_series),
+        Task("read the feed", archive.settings.forwarding.interval_s, True, routing.read_feed),
+        Task("order finished studies", archive.settings.forwarding.interval_s, True, routing.order_finished),
+        Task("forget old orders", worker.orphan_sweep_interval_s, True, routing.forget_old),
         Task("reclaim", worker.reclaim_interval_s, True, reclaim.reclaim),
         Task("sweep orphans", worker.orphan_sweep_interval_s, True, reclaim.sweep_orphans),
     ]

@@ -19,17 +19,28 @@ ELLIPSOIDS: tuple[tuple[float, float, float, float, float, float, int, int], ...
     (-0.24, 0.74, -0.30, 0.13, 0.14, 0.14, 12, 240),
     (0.00, 0.70, -0.55, 0.16, 0.14, 0.24, -950, 10),  # nose and sinus: air
 )
+BLEEDING = ELLIPSOIDS[7]
 AIR_HU = -1000
 
 
-def _painted(number: int, count: int, size: int, column: int, background: int) -> NDArray[np.float32]:
+def _inside(ellipsoid: tuple[float, ...], number: int, count: int, size: int) -> NDArray[np.bool_]:
     axis = np.linspace(-1, 1, size, dtype=np.float32)
     x, y, z = axis[None, :], -axis[:, None], np.float32(-0.75 + 1.5 * number / max(1, count - 1))
+    cx, cy, cz, ax, ay, az = ellipsoid[:6]
+    inside: NDArray[np.bool_] = ((x - cx) / ax) ** 2 + ((y - cy) / ay) ** 2 + ((z - cz) / az) ** 2 <= 1
+    return inside
+
+
+def _painted(number: int, count: int, size: int, column: int, background: int) -> NDArray[np.float32]:
     image = np.full((size, size), background, np.float32)
     for ellipsoid in ELLIPSOIDS:
-        cx, cy, cz, ax, ay, az = ellipsoid[:6]
-        image[((x - cx) / ax) ** 2 + ((y - cy) / ay) ** 2 + ((z - cz) / az) ** 2 <= 1] = ellipsoid[column]
+        image[_inside(ellipsoid, number, count, size)] = ellipsoid[column]
     return image
+
+
+def bleeding(number: int, count: int, size: int) -> NDArray[np.bool_]:
+    """Where slice `number` of `count` shows the bleeding, (size, size)."""
+    return _inside(BLEEDING, number, count, size)
 
 
 def hounsfield(number: int, count: int, size: int) -> NDArray[np.int16]:

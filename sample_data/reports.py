@@ -15,21 +15,13 @@ from sample_data.build import Study, code, data_set, item
 SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.4"
 COMPREHENSIVE_SR = "1.2.840.10008.5.1.4.1.1.88.33"
 ENCAPSULATED_PDF = "1.2.840.10008.5.1.4.1.1.104.1"
-BLEEDING_HU = (55, 100)  # what the segmentation marks
 
 
 def segmentation(study: Study, series: str, uid: str, slices: Many[Dataset]) -> Dataset:
     """A binary segmentation of the bleeding, one frame a slice that shows it."""
     made = data_set(study, SEGMENTATION, "SEG", series, 3, uid)
     count, size = len(slices), slices[0].Rows
-    masks = {}
-    for number in range(count):
-        clean = phantom.hounsfield(number, count, size)
-        inside = (clean > BLEEDING_HU[0]) & (clean < BLEEDING_HU[1])
-        inside[:, size // 2 :] = False
-        inside[: size // 2] = False
-        if inside.sum() > 20:
-            masks[number] = inside
+    masks = {number: mask for number in range(count) if (mask := phantom.bleeding(number, count, size)).any()}
     first = slices[0]
     made.ImageType, made.InstanceNumber, made.ContentLabel = ["DERIVED", "PRIMARY"], 1, "BLEEDING"
     made.ContentDescription, made.ContentCreatorName, made.SeriesDescription = "Bleeding", "Demo^Reader", "Bleeding"

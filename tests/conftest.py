@@ -119,3 +119,9 @@ def playwright_core() -> Path:
 def viewer_modules() -> Path:
     """The `node_modules` folder of the viewers that `tests/browser/viewers/package.json` names."""
     return locate("viewers")
+
+
+@pytest.fixture(scope="session")
+def ffmpeg() -> Path:
+    """The ffmpeg program, to make videos with."""
+    return locate("ffmpeg")

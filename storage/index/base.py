@@ -39,6 +39,14 @@ class MetadataRow:
     bulk_table: bytes | None
 
 
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """An instance, and the seq of the event that brought it."""
+
+    seq: int
+    record: InstanceRecord
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bundle:
     """A series' metadata as one object: which location, at which revision of the series it was made."""
@@ -85,6 +93,13 @@ class Index(Protocol):
 
     def instances(self, ref: ResourceRef, *, after: str = "", limit: int = 1000) -> Sequence[InstanceRecord]:
         """The instances below `ref` in SOP Instance UID order, those beyond `after`; without metadata_json."""
+        ...
+
+    def arrivals(self, ref: ResourceRef, *, after: int, limit: int) -> Sequence[Arrival]:
+        """The instances below `ref` in the order in which they came, those beyond the seq `after`; no metadata_json.
+
+        One that took another one's place counts as come at that moment.
+        """
         ...
 
     def metadata(self, ref: ResourceRef) -> Sequence[MetadataRow]:

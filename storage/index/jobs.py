@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, text, update
 
 from storage.index.changes import LOCK
 from storage.index.database import Session
@@ -39,6 +39,20 @@ def add(
         },
     )
     return True
+
+
+def renew(
+    session: Session, kind: str, key: str, target: str, payload: str, created_at: datetime, due_at: datetime
+) -> None:
+    """Take on work; what is taken on already waits again, from the beginning, with the payload that it has."""
+    if not add(session, kind, key, target, payload, created_at, due_at):
+        session.run(_RENEW, {"at_kind": kind, "at_key": key, "due_at": microseconds(due_at)})
+
+
+def find(session: Session, kind: str, key: str) -> Job | None:
+    """The job of that kind and key."""
+    row = session.row(_FIND, {"at_kind": kind, "at_key": key})
+    return None if row is None else _job(row)
 
 
 def claim(session: Session, kind: str, now: datetime, until: datetime, limit: int) -> list[Job]:
@@ -99,6 +113,13 @@ def _job(row: tuple[Any, ...]) -> Job:
 
 _ADD = insert(job).values(settable(job, *(column.name for column in job.c if column.name != "id")))
 _KNOWN = select(job.c.id).where(at(job, "kind", "key"))
+_FIND = select(job).where(at(job, "kind", "key"))
+_RENEW = (
+    update(job)
+    .values(settable(job, "due_at"))
+    .values(state=words(WAITING), attempts=text("0"), problem=words(""))
+    .where(at(job, "kind", "key"))
+)
 _DUE = (
     select(job)
     .where(at(job, "kind"), job.c.state == words(WAITING), job.c.due_at <= bindparam("now", type_=job.c.due_at.type))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import func, insert, select
 
 from storage.errors import SchemaMismatch
-from storage.index import first_tables, openings, peers_and_jobs, schema
+from storage.index import cursors, first_tables, openings, peers_and_jobs, schema
 from storage.index.database import Database, Prepared, Session
 
 
@@ -30,6 +30,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration("0001 first tables", first_tables.statements),
     Migration("0002 openings of names", _no_statements, openings.fill),
     Migration("0003 peers and jobs", peers_and_jobs.statements),
+    Migration("0004 cursors", cursors.statements),
 )
 
 _VERSION = select(func.max(schema.schema_version.c.version))

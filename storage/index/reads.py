@@ -9,7 +9,7 @@ from sqlalchemy import BindParameter, ColumnElement, and_, bindparam, func, sele
 
 from storage.errors import InvalidKey
 from storage.index import rows
-from storage.index.base import Bundle, Doomed, MetadataRow, Tally
+from storage.index.base import Arrival, Bundle, Doomed, MetadataRow, Tally
 from storage.index.database import Session
 from storage.index.schema import (
     Words,
@@ -39,6 +39,12 @@ def instances(session: Session, ref: ResourceRef, after: str, limit: int) -> lis
     """A page of instances below `ref`, in SOP Instance UID order, without metadata_json."""
     found = session.rows(_BELOW[ref.level], {**names(ref), "after": after, "limit": limit})
     return [rows.record(row) for row in found]
+
+
+def arrivals(session: Session, ref: ResourceRef, after: int, limit: int) -> list[Arrival]:
+    """A page of instances below `ref` in the order of their coming."""
+    found = session.rows(_ARRIVALS[ref.level], {**names(ref), "after": after, "limit": limit})
+    return [Arrival(rows.seq(row), rows.record(row)) for row in found]
 
 
 def metadata(session: Session, ref: ResourceRef) -> list[MetadataRow]:
@@ -174,6 +180,13 @@ _BELOW = {
     level: rows.record_select(with_metadata=False)
     .where(named(level), instance.c.sop_instance_uid > bindparam("after", type_=instance.c.sop_instance_uid.type))
     .order_by(instance.c.sop_instance_uid)
+    .limit(_LIMIT)
+    for level in Level
+}
+_ARRIVALS = {
+    level: rows.record_select(with_metadata=False)
+    .where(named(level), instance.c.id > bindparam("after"))
+    .order_by(instance.c.id)
     .limit(_LIMIT)
     for level in Level
 }

@@ -124,6 +124,14 @@ class Registry(Protocol):
         """Take on work; False when there is a job of that kind and key already."""
         ...
 
+    def renew_job(self, kind: str, key: str, *, target: str, payload: str, at: datetime, due_at: datetime) -> None:
+        """Take on work. What is taken on already waits anew until `due_at`: attempts forgotten, payload kept."""
+        ...
+
+    def job(self, kind: str, key: str) -> Job | None:
+        """The job of that kind and key, in whatever state."""
+        ...
+
     def claim_jobs(self, kind: str, *, now: datetime, until: datetime, limit: int) -> Sequence[Job]:
         """Waiting jobs that are due, the longest overdue first; nobody else gets them before `until`."""
         ...
@@ -138,4 +146,12 @@ class Registry(Protocol):
 
     def forget_jobs(self, kind: str, *, before: datetime) -> int:
         """Forget those that were taken on before that time and wait no more; how many they were."""
+        ...
+
+    def cursor(self, name: str) -> int:
+        """The seq up to which a reader of the change feed has read; 0 for one that never did."""
+        ...
+
+    def move_cursor(self, name: str, seq: int) -> None:
+        """Remember how far a reader has read."""
         ...

@@ -55,6 +55,12 @@ def record_select(*, with_metadata: bool) -> Select[Any]:
     ).select_from(source)  # fmt: skip
 
 
+def seq(row: tuple[Any, ...]) -> int:
+    """The seq of the event that made a row of `record_select`."""
+    found: int = row[_AT["id"]]
+    return found
+
+
 def record(row: tuple[Any, ...]) -> InstanceRecord:
     """A row of `record_select`."""
     get = row.__getitem__

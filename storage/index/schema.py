@@ -371,3 +371,6 @@ job = Table(
 )
 _waiting = text("state = 'waiting'")
 Index("job_by_due", job.c.kind, job.c.due_at, sqlite_where=_waiting, postgresql_where=_waiting)
+
+# How far a reader of the feed has come.
+cursor = Table("cursor", metadata, Column("name", Words, primary_key=True), _required("seq", Number))

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 
 from storage.errors import IngestExpired
-from storage.index import dump, jobs, ledgers, reads, settle
-from storage.index.base import Bundle, Conflict, Doomed, MetadataRow, Tally
+from storage.index import cursors, dump, jobs, ledgers, reads, settle
+from storage.index.base import Arrival, Bundle, Conflict, Doomed, MetadataRow, Tally
 from storage.index.database import Database
 from storage.index.group import Waiting, commit_group
 from storage.index.registry import AccessKey, Job, PeerDefinition, PeerTraffic, RefusedPeer
@@ -56,6 +56,10 @@ class SqlIndex:
     def instances(self, ref: ResourceRef, *, after: str = "", limit: int = 1000) -> Sequence[InstanceRecord]:
         """The instances below `ref` in SOP Instance UID order."""
         return self._database.read(lambda session: reads.instances(session, ref, after, limit))
+
+    def arrivals(self, ref: ResourceRef, *, after: int, limit: int) -> Sequence[Arrival]:
+        """The instances below `ref` in the order of their coming."""
+        return self._database.read(lambda session: reads.arrivals(session, ref, after, limit))
 
     def metadata(self, ref: ResourceRef) -> Sequence[MetadataRow]:
         """The metadata of all instances below `ref`."""
@@ -191,6 +195,22 @@ class SqlIndex:
     def add_job(self, kind: str, key: str, *, target: str, payload: str, at: datetime, due_at: datetime) -> bool:
         """Take on work."""
         return self._database.write(lambda session: jobs.add(session, kind, key, target, payload, at, due_at))
+
+    def renew_job(self, kind: str, key: str, *, target: str, payload: str, at: datetime, due_at: datetime) -> None:
+        """Take on work, or have it wait anew."""
+        self._database.write(lambda session: jobs.renew(session, kind, key, target, payload, at, due_at))
+
+    def job(self, kind: str, key: str) -> Job | None:
+        """The job of that kind and key."""
+        return self._database.read(lambda session: jobs.find(session, kind, key))
+
+    def cursor(self, name: str) -> int:
+        """How far a reader of the feed has read."""
+        return self._database.read(lambda session: cursors.position(session, name))
+
+    def move_cursor(self, name: str, seq: int) -> None:
+        """Remember how far a reader has read."""
+        self._database.write(lambda session: cursors.move(session, name, seq))
 
     def claim_jobs(self, kind: str, *, now: datetime, until: datetime, limit: int) -> Sequence[Job]:
         """Waiting jobs that are due, kept from others until that time."""

@@ -37,7 +37,10 @@ def defaults() -> Iterator[tuple[str, str]]:
         for part in name.split("."):
             value = getattr(value, part)
         yield name, "the host name" if name == "node" else shown(value)
-    for table, cls in (("peers", config.Peer), ("ae_titles", config.CalledTitle)):
+    for table, cls in (
+        ("peers", config.Peer), ("ae_titles", config.CalledTitle), ("forward_rules", config.ForwardRule),
+        ("web_destinations", config.WebDestination),
+    ):  # fmt: skip
         for item in fields(cls):
             yield f"{table}.{item.name}", "required" if item.default is MISSING else shown(item.default)
 

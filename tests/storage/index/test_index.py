@@ -276,6 +276,18 @@ def test_instances_are_paged_in_uid_order_without_metadata(index: SqlIndex) -> N
     assert index.instances(ref(9, None, None)) == []
 
 
+def test_instances_are_paged_in_the_order_in_which_they_came(index: SqlIndex) -> None:
+    for series, instance in ((2, 1), (1, 2), (1, 1)):
+        keep(index, record(1, series, instance))
+    keep(index, record(2, 1, 1))
+    page = index.arrivals(ref(1, None, None), after=0, limit=2)
+    assert [(one.seq, one.record.ref) for one in page] == [(1, ref(1, 2, 1)), (2, ref(1, 1, 2))]
+    assert page[0].record == replace(record(1, 2, 1), metadata_json=None)
+    assert [one.record.ref for one in index.arrivals(ref(1, None, None), after=2, limit=9)] == [ref(1, 1, 1)]
+    keep(index, record(1, 1, 2, content="b"), duplicates="replace")
+    assert [one.record.ref for one in index.arrivals(ref(1, None, None), after=4, limit=9)] == [ref(1, 1, 2)]
+
+
 def test_metadata_comes_by_series_number_and_instance_number(index: SqlIndex) -> None:
     for series, instance in ((10, 1), (2, 10), (2, 9)):
         keep(index, record(1, series, instance, bulk_table=b"bulk"))

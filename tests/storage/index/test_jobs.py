@@ -83,3 +83,33 @@ def test_old_jobs_are_forgotten_unless_they_wait(index: SqlIndex) -> None:
     assert index.forget_jobs("report", before=MORNING) == 0
     assert index.forget_jobs("report", before=MORNING + MINUTE) == 1
     assert [job.key for job in index.jobs("report", limit=10)] == ["waits"]
+
+
+def test_a_renewed_job_waits_anew_with_the_payload_that_it_has(index: SqlIndex) -> None:
+    renew(index, '{"n": 1}', MORNING)
+    [job] = claim(index)
+    assert index.settle_job(job, replace(job, payload='{"n": 2}', state="dead", attempts=9, problem="refused"))
+    renew(index, '{"n": 3}', MORNING + HOUR)
+    assert claim(index) == []
+    [job] = claim(index, now=MORNING + HOUR)
+    assert (job.payload, job.state, job.attempts, job.problem) == ('{"n": 2}', "waiting", 0, "")
+
+
+def test_renewing_a_waiting_job_puts_it_off(index: SqlIndex) -> None:
+    renew(index, "{}", MORNING)
+    renew(index, "{}", MORNING + HOUR)
+    assert claim(index) == []
+    assert len(claim(index, now=MORNING + HOUR)) == 1
+
+
+def test_a_job_is_found_by_kind_and_key(index: SqlIndex) -> None:
+    add(index, "1")
+    found = index.job("report", "1")
+    assert found is not None
+    assert found.target == "ct-1"
+    assert index.job("report", "2") is None
+    assert index.job("letter", "1") is None
+
+
+def renew(index: SqlIndex, payload: str, due_at: datetime) -> None:
+    index.renew_job("report", "1", target="ct-1", payload=payload, at=MORNING, due_at=due_at)
