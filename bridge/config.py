@@ -122,6 +122,7 @@ class Http:
     cors_origins: tuple[str, ...] = ("*",)
     empty_search: int = 200  # 200 with [] | 204
     strict_accept: bool = False  # 406 without Accept (G5)
+    wado_uri: str = "/wado"  # path of the URI Service below the service root; "" = none
     delete: bool = True  # DELETE of studies, series and instances; false = 405
     search_limit_default: int = 1000
     search_limit_max: int = 5000

@@ -12,7 +12,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
 from bridge.config import Settings
-from dicomweb import bulkdata, instances, ops, problem, qido, removal, rendered, stow, thumbnail, wado
+from dicomweb import bulkdata, instances, ops, problem, qido, removal, rendered, stow, thumbnail, wado, wado_uri
 from dicomweb.deps import Door, service_root
 from dicomweb.edge import Edge
 from dicomweb.endpoint import SCOPES, Answer, Endpoint, Work
@@ -21,6 +21,7 @@ from dicomweb.shapes import Shapes
 _STUDY = "/studies/{study}"
 _SERIES = _STUDY + "/series/{series}"
 _INSTANCE = _SERIES + "/instances/{instance}"
+URI_SERVICE = "/wado"  # http.wado_uri moves it
 
 # PS3.18 Tables 10.4.1-1, 10.5.1-1, 10.6.1-1: (route below the service root, method, work, action in the audit trail).
 # GET is HEAD too. What a caller must be allowed goes by the method, see endpoint.SCOPES.
@@ -45,6 +46,7 @@ ROUTES: tuple[tuple[str, str, Work, str], ...] = (
     (_INSTANCE + "/frames/{frames}/thumbnail", "GET", thumbnail.thumbnail, "retrieve thumbnail"),
     (_SERIES + "/thumbnail", "GET", thumbnail.thumbnail, "retrieve thumbnail"),
     (_STUDY + "/thumbnail", "GET", thumbnail.thumbnail, "retrieve thumbnail"),
+    (URI_SERVICE, "GET", wado_uri.retrieve, "retrieve"),
     ("/studies", "POST", stow.store, "store"),
     (_STUDY, "POST", stow.store, "store"),
 )
@@ -74,10 +76,20 @@ def _by_route(settings: Settings) -> dict[str, dict[str, Answer]]:
     """Route -> method -> how it is answered."""
     found: dict[str, dict[str, Answer]] = {}
     for route, method, work, action in ROUTES:
-        if method == "DELETE" and not settings.http.delete:
-            continue
-        found.setdefault(route, {})[method] = Answer(work=work, action=action, scope=SCOPES[method])
+        path = placed(route, method, settings)
+        if path is not None:
+            found.setdefault(path, {})[method] = Answer(work=work, action=action, scope=SCOPES[method])
     return found
+
+
+def placed(route: str, method: str, settings: Settings) -> str | None:
+    """Where a row of ROUTES stands below the service root; None when the settings switch it off."""
+    if method == "DELETE" and not settings.http.delete:
+        return None
+    if route != URI_SERVICE:
+        return route
+    path = settings.http.wado_uri.strip("/")
+    return f"/{path}" if path else None
 
 
 def _routes(door: Door, resources: Iterable[tuple[str, Endpoint]]) -> list[BaseRoute]:

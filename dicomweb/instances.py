@@ -33,7 +33,7 @@ def instances(call: Call) -> Reply:
         return _zip(call, ref, zipped)
     chooser = Chooser(wishes, one_item=ref.level is Level.INSTANCE)
     if ref.level is Level.INSTANCE:
-        return _instance(call, call.door.retrieve.instance(ref), chooser)
+        return instance(call, call.door.retrieve.instance(ref), chooser)
     base, boundary = call.base, multipart.new_boundary()
 
     def size_of(index: int, record: InstanceRecord, chosen: Representation) -> int:
@@ -100,7 +100,8 @@ def _streams(call: Call, choices: Iterable[Choice]) -> Iterator[tuple[InstanceRe
         streams.close()
 
 
-def _instance(call: Call, record: InstanceRecord, chooser: Chooser) -> Reply:
+def instance(call: Call, record: InstanceRecord, chooser: Chooser) -> Reply:
+    """One instance as Part 10, in the form that the chooser finds. Raises NotAcceptable."""
     chosen = choose(chooser, record)
     tag = entity_tag(record.sha256, chosen.content_type, str(chosen.multipart), weak=chosen.multipart)
     headers: list[Header] = [(b"etag", tag.encode()), *CACHING, VARY]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import chain
 
@@ -16,7 +16,7 @@ from dicomweb.deps import Call
 from dicomweb.multipart import Part
 from dicomweb.negotiate import Chooser, Representation
 from dicomweb.paths import path_of
-from dicomweb.render_params import parse_rendering
+from dicomweb.render_params import Parameter, parse_rendering
 from dicomweb.reply import Header, Reply, streamed
 from dicomweb.wado import frame_numbers
 from storage.records import InstanceRecord
@@ -72,9 +72,24 @@ def instances(call: Call) -> Reply:
     return _message(chain((first,), parts), first.content_type.partition(";")[0], list(_HEADERS))
 
 
-def _parameters(call: Call) -> Parameters:
+def alone(
+    call: Call,
+    record: InstanceRecord,
+    chosen: Representation,
+    parameter: Parameter,
+    draw: Callable[[Parameters], Rendered],
+) -> Reply:
+    """One thing drawn as `parameter` asks, in a single part answer: what the URI Service sends."""
+    parameters = _parameters(call, parameter)
+    headers = [*_HEADERS, _tag(call, record, chosen)]
+    if unmodified(call.headers, headers[-1][1].decode()):
+        return Reply(status=304, headers=headers)
+    return _alone(call, record, draw(parameters), headers)
+
+
+def _parameters(call: Call, parameter: Parameter | None = None) -> Parameters:
     limit_px = call.door.settings.rendering.viewport_limit_px
-    return replace(parse_rendering(call.parameter, viewport_limit_px=limit_px), base=call.base)
+    return replace(parse_rendering(parameter or call.parameter, viewport_limit_px=limit_px), base=call.base)
 
 
 def _tag(call: Call, record: InstanceRecord, chosen: Representation) -> Header:

@@ -10,16 +10,19 @@ _Shape = tuple[str, ...]
 
 
 class Shapes(Generic[_T]):
-    """Templates such as `/studies/{study}/series`, each with its value. Parameters stand at every second place."""
+    """Templates such as `/studies/{study}/series`, each with its value. Parameters stand at every second place.
+
+    Others are left to the framework.
+    """
 
     def __init__(self, root: str, templates: Iterable[tuple[str, _T]]) -> None:
-        """`root` begins with a slash or is empty. Templates with a `:path` parameter are left to the framework."""
+        """`root` begins with a slash or is empty."""
         self._skip = len(root) + 1
         self._root = f"{root}/"
         self._known: dict[_Shape, tuple[_T, list[str]]] = {}
         for template, value in templates:
             segments = template.strip("/").split("/")
-            if ":path" not in template:
+            if ":path" not in template and all(segment.startswith("{") for segment in segments[1::2]):
                 names = [segment[1:-1] for segment in segments[1::2]]
                 self._known[(*segments[::2], str(len(segments)))] = (value, names)
 
