@@ -93,6 +93,7 @@ class Dimse:
     artim_timeout_s: float = 30.0
     idle_timeout_s: float = 300.0
     write_timeout_s: float = 30.0
+    outgoing_associations: int = 16  # a process, that it opens for C-MOVE
     connect_timeout_s: float = 10.0  # to a peer that we call
     response_timeout_s: float = 60.0  # for a peer to answer what the archive asks it
     object_limit_bytes: int = 8 << 30

@@ -37,6 +37,7 @@ from bridge.outgoing import (
 from bridge.pixels import PixelPool, decoded_frame_bits
 from bridge.source import RATIO_FLOOR_BYTES
 from bridge.syntaxes import OCTETS, lookup
+from bridge.transcode import convert
 from storage.errors import StorageError, StorageUnavailable
 from storage.index.base import MetadataRow
 from storage.records import InstanceRecord, Level, ResourceRef
@@ -109,6 +110,17 @@ class Retrieve:
 
         calls = (partial(made, record, uid) for record, uid in wanted)
         return in_order(self._threads, calls, self._archive.settings.pixels.workers + 1)
+
+    def data_set_chunks(self, record: InstanceRecord, transfer_syntax_uid: str) -> Iterator[bytes]:
+        """The instance without file meta, for a DIMSE peer: the stored bytes, or in a plain syntax (DICOM.md E14).
+
+        Raises NotAcceptable for a conversion that is not possible.
+        """
+        stored_uid = record.transfer_syntax_uid
+        if transfer_syntax_uid == stored_uid:
+            return self._read(record, record.data_set_offset, None)
+        source, table = self.data_set(record), frame_table_of(record)
+        return convert(source, stored_uid, transfer_syntax_uid, frame_table=table, pixels=self.pixels).chunks
 
     def frames(
         self, record: InstanceRecord, numbers: Sequence[int], transfer_syntax_uid: str | None

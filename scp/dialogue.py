@@ -57,10 +57,10 @@ class Conversation:
 
     def invoke(self, context_id: int, command: bytes, data_set: Iterable[bytes]) -> Command:
         """See Dialogue. Raises Broken, PeerSilent among it after `response_timeout_s`."""
-        self._flush()
         self._response = None
         for pdus in message(context_id, command, data_set, max_pdu_bytes=self.max_pdu_bytes):
-            self.connection.send(pdus)
+            self.connection.send(bytes(self._waiting) + pdus if self._waiting else pdus)
+            self._waiting.clear()
         self.connection.expect(self.response_timeout_s)
         while self._response is None:
             if self.held is not None:

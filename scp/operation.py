@@ -6,6 +6,7 @@ dialogue of their call.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -49,6 +50,7 @@ class Door:
     retrieve: Retrieve
     answers: Answers
     peers: Peers
+    outgoing: threading.Semaphore  # one for each association that we may open
     slots: Slots
 
 

@@ -163,6 +163,10 @@ class Outgoing:
         for pdus in message(context_id, commands.pack(elements), (), max_pdu_bytes=self.max_pdu_bytes):
             self.connection.send(pdus)
 
+    def abort(self) -> None:
+        """End it without agreement."""
+        self.connection.say_last(upper_layer.abort(AbortSource.USER, AbortReason.NONE))
+
     def release(self) -> None:
         """Agree with the peer that it is over; a peer that does not answer is left alone."""
         reader = self.connection.reader

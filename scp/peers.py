@@ -11,7 +11,7 @@ from bridge.config import Peer, Settings
 from bridge.peers import Network, Roster, network, roster
 from scp.negotiation import APPLICATION_CONTEXT, PROTOCOL_VERSION, Request
 
-EVERY_SERVICE = ("echo", "store", "find")
+EVERY_SERVICE = ("echo", "store", "find", "move", "get")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +62,13 @@ class Peers:
         self._settings = settings
         own = roster(settings, ())
         self._current = current or (lambda: own)
+
+    def destination(self, ae_title: str, site: str) -> Peer | None:
+        """The peer that a caller of this site may have instances sent to; None when nobody of that title listens."""
+        peer = self._current().titled(ae_title)
+        if peer is None or not peer.port or (peer.site or site) != site:
+            return None
+        return peer
 
     def admit(self, request: Request, address: str) -> Caller:
         """The caller behind a request, or Refused."""

@@ -15,13 +15,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from bridge.config import Dimse, Peer
-from scp import proposal, upper_layer
+from scp import proposal
 from scp.connection import Broken, Connection
 from scp.outgoing import OperationFailed, Outcome, Outgoing
 from scp.proposal import Offer
 from scp.upper_layer import (
-    AbortReason,
-    AbortSource,
     AssociateAccepted,
     AssociateRejected,
     Event,
@@ -89,7 +87,7 @@ def open_association(
         try:
             yield association
         except BaseException:
-            connection.say_last(upper_layer.abort(AbortSource.USER, AbortReason.NONE))
+            association.abort()
             raise
         association.release()
     finally:

@@ -46,6 +46,7 @@ class Server:
             retrieve=Retrieve(archive),
             answers=Answers(archive, settings.http.search_cache_bytes),
             peers=Peers(settings, lambda: self._watch.roster),
+            outgoing=threading.BoundedSemaphore(max(settings.dimse.outgoing_associations, 1)),
             slots=self._slots,
         )
         self._share = math.ceil(settings.dimse.associations / max(settings.dimse.processes, 1))

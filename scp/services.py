@@ -7,6 +7,8 @@ from collections.abc import Callable
 from scp.command import CommandField
 from scp.echo import Echo
 from scp.find import Find
+from scp.get import Get
+from scp.move import Move
 from scp.operation import Call, Operation
 from scp.store import Store
 
@@ -17,4 +19,6 @@ SERVICES: dict[int, tuple[str, Callable[[Call], Operation]]] = {
     CommandField.C_ECHO: (ANY_CONTEXT, Echo),
     CommandField.C_STORE: ("store", Store),
     CommandField.C_FIND: ("find", Find),
+    CommandField.C_GET: ("get", Get),
+    CommandField.C_MOVE: ("move", Move),
 }

@@ -29,6 +29,9 @@ PENDING = 0xFF00  # PS3.4 Table C.4-1: a match, all of whose keys are supported
 PENDING_WITH_UNSUPPORTED_KEYS = 0xFF01  # PS3.4 Table C.4-1
 CANCELLED = 0xFE00  # PS3.4 Tables C.4-1 to C.4-3
 TOO_MANY_MATCHES = 0xA700  # PS3.4 Table C.4-1 out of resources
+UNABLE_TO_PERFORM = 0xA702  # PS3.4 Tables C.4-2, C.4-3: sub-operations failed
+DESTINATION_UNKNOWN = 0xA801  # PS3.4 Table C.4-2
+SOME_FAILED = 0xB000  # PS3.4 Tables C.4-2, C.4-3: sub-operations are over, with failures or warnings
 COERCED = 0xB000  # PS3.4 Table B.2-1: stored, but something is not as the sender thinks
 CANNOT_UNDERSTAND = 0xC000  # PS3.4 Table B.2-1
 

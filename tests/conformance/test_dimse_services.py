@@ -88,8 +88,6 @@ def test_e2_the_offending_element_is_named(peer: Peer) -> None:
 @pytest.mark.parametrize(
     ("context_id", "field", "sop_class"),
     [
-        pytest.param(3, 0x0010, CT, id="C-GET"),
-        pytest.param(3, 0x0021, CT, id="C-MOVE"),
         pytest.param(1, 0x0130, VERIFICATION, id="N-ACTION"),
         pytest.param(1, 0x0777, VERIFICATION, id="no-command-of-the-standard"),
     ],
@@ -106,8 +104,12 @@ def test_ps3_7_c_5_6_storing_where_storage_was_not_agreed(peer: Peer) -> None:
     assert peer.store(SOP, data_set(), context_id=1) == 0x0122
 
 
-def test_ps3_7_c_5_6_a_query_where_storage_was_agreed(peer: Peer) -> None:
-    command = request(0x0020, data_set=WITH_DATA_SET, sop_class=CT)
+@pytest.mark.parametrize(
+    "field",
+    [pytest.param(0x0020, id="C-FIND"), pytest.param(0x0010, id="C-GET"), pytest.param(0x0021, id="C-MOVE")],
+)
+def test_ps3_7_c_5_6_a_query_where_storage_was_agreed(peer: Peer, field: int) -> None:
+    command = request(field, data_set=WITH_DATA_SET, sop_class=CT)
     peer.send(message(3, COMMAND, command) + message(3, DATA, b"identifier"))
     assert peer.status() == 0x0122
 

@@ -71,6 +71,7 @@ def settings(*, peers: tuple[Peer, ...] = (), unknown_sop_classes: bool = True, 
 @contextmanager
 def running_door(directory: Path, wanted: Settings | None = None, *, intake: Intake = INGEST) -> Iterator[RunningDoor]:
     """Open, yield, drain, close."""
+    directory.mkdir(exist_ok=True)
     archive = open_test_archive(directory, wanted or settings())
     listening = socket.create_server(("127.0.0.1", 0))
     server = Server(archive, listening, intake=intake)

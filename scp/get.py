@@ -1,0 +1,67 @@
+"""C-GET: instances come back on the association that asked for them (PS3.4 §C.4.3, PS3.7 §9.1.3)."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+from bridge.errors import NotAcceptable
+from scp.command import WITH_DATA_SET, CommandField, Element, Status, pack
+from scp.contexts import Context
+from scp.operation import Answer, Call
+from scp.retrieval import Retrieval, best, unbroken
+from storage.records import InstanceRecord
+
+
+class Get:
+    """One retrieval over its own association."""
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+        self._retrieval = Retrieval(call)
+
+    def write(self, chunk: memoryview) -> None:
+        """See Operation."""
+        self._retrieval.write(chunk)
+
+    def complete(self) -> Answer:
+        """Send, and account for it."""
+        return self._retrieval.run(_SameAssociation(self._call))
+
+    def abandon(self) -> None:
+        """Nothing is left behind."""
+
+
+class _SameAssociation:
+    """A Carrier on the contexts for which the requestor is provider (DICOM.md D9)."""
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+        self._message_ids = itertools.cycle(range(1, 1 << 16))
+        self._contexts: dict[str, dict[str, Context]] = {}  # SOP class -> transfer syntax -> context
+        for context in call.dialogue.contexts.values():
+            if context.takes_stores:
+                self._contexts.setdefault(context.abstract_syntax, {}).setdefault(context.transfer_syntax, context)
+
+    def prepare(self, batch: Sequence[InstanceRecord]) -> None:
+        """The contexts are what they are."""
+
+    def send(self, record: InstanceRecord) -> Status:
+        """See Carrier."""
+        found = best(record, self._contexts.get(record.sop_class_uid, {}))
+        if found is None:
+            raise NotAcceptable("no presentation context was accepted for its SOP class and transfer syntax")
+        transfer_syntax, context = found
+        chunks = unbroken(self._call.door.retrieve.data_set_chunks(record, transfer_syntax))
+        command = pack(
+            {
+                Element.AFFECTED_SOP_CLASS_UID: record.sop_class_uid,
+                Element.COMMAND_FIELD: CommandField.C_STORE,
+                Element.MESSAGE_ID: next(self._message_ids),
+                Element.PRIORITY: self._call.command.number(Element.PRIORITY),
+                Element.DATA_SET_TYPE: WITH_DATA_SET,
+                Element.AFFECTED_SOP_INSTANCE_UID: record.ref.sop_instance_uid or "",
+            }
+        )
+        response = self._call.dialogue.invoke(context.context_id, command, chunks)
+        return Status(code=response.number(Element.STATUS))
