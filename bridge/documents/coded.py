@@ -97,9 +97,9 @@ class Links:
 
 def class_name(sop_class_uid: str) -> str:
     """`CT Image`: the name of PS3.6 without its `Storage`, or the UID of a class that it does not know."""
-    from pydicom.uid import UID
+    from pydicom.uid import UID_dictionary
 
-    return str(UID(sop_class_uid).name).removesuffix(" Storage")
+    return str(UID_dictionary.get(sop_class_uid, (sop_class_uid,))[0]).removesuffix(" Storage")
 
 
 def _places(report: Attributes) -> Iterator[tuple[str, tuple[str, str]]]:

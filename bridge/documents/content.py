@@ -15,6 +15,7 @@ from bridge.documents.coded import Code, Links, Reference, code
 
 _POINTS_SHOWN = 64  # numbers of a region or of sample positions that are written out
 _CELLS_SHOWN = 1024  # of one table
+_TEXT_ELSEWHERE = "(a very long text, which the metadata of this report link to)"
 
 # PS3.3 §C.17.3.2.4: Relationship Type -> how it reads between an item and its source.
 RELATIONSHIPS = {
@@ -88,7 +89,8 @@ def _nothing(_item: Attributes) -> str:
 
 
 def _text(item: Attributes) -> str:
-    return item.text("TextValue")
+    """Text so long that the metadata give it by reference stays there."""
+    return _TEXT_ELSEWHERE if item.bulk_path("TextValue") else item.text("TextValue")
 
 
 def _code(item: Attributes) -> str:

@@ -43,8 +43,8 @@ def grey_of(p_value: float) -> Colour:
 
 def from_cielab(encoded: Sequence[float]) -> Colour:
     """CIELab as DICOM encodes it: L* 0 to 100, a* and b* -128 to 127, each over 0 to 65535 (PS3.3 §C.10.7.1.1)."""
-    lightness = encoded[0] * 100 / 65535
-    a, b = (number * 255 / 65535 - 128 for number in encoded[1:3])
+    lightness, a, b = (min(65535.0, max(0.0, number)) / 65535 for number in encoded)
+    lightness, a, b = lightness * 100, a * 255 - 128, b * 255 - 128
     y = (lightness + 16) / 116
     xyz = [white * _unbent(root) for white, root in zip(_WHITE_POINT, (y + a / 500, y, y - b / 200), strict=True)]
     red, green, blue = (

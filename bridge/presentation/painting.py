@@ -20,6 +20,7 @@ from bridge.presentation.values import BLACK, WHITE, Bitmap, Caption, Colour, Li
 
 _TEXT_PX, _LEAST_TEXT_PX = 16.0, 8.0  # height of letters: usual, smallest
 _TEXT_PART = 0.03  # of the picture's height, when that is more
+_LINE_PART = 0.002  # of the picture's height: the thinnest line
 _DOT_PX = 2.5
 _ANCHOR_GAP_PX = 6.0
 _DARK = 96  # a colour with no channel beyond this gets a bright rim
@@ -113,7 +114,8 @@ def _draw_line(picture: Image.Image, placing: Placing, line: Line) -> None:
         return
     if line.filled and len(points) > 2:
         pen.polygon(points, fill=colour)
-    pen.line(points, fill=colour, width=max(1, round(line.width)), joint="curve")
+    width = max(1, round(max(line.width, picture.height * _LINE_PART)))
+    pen.line(points, fill=colour, width=width, joint="curve")
 
 
 def _draw_caption(picture: Image.Image, placing: Placing, caption: Caption) -> None:

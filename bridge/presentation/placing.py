@@ -8,7 +8,7 @@ from PIL import Image
 
 from bridge.presentation.values import Point, Presentation
 
-_SIDE_LIMIT_PX = 8192  # of a picture whose size nobody limits
+_SIDE_LIMIT_PX = 4096  # of a picture whose size nobody limits
 _TURNS = {90: Image.Transpose.ROTATE_270, 180: Image.Transpose.ROTATE_180, 270: Image.Transpose.ROTATE_90}
 
 

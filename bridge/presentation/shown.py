@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from bridge.attributes import Attributes
+from bridge.frames import repack_bits
 from bridge.presentation.colours import cielab_of, grey_of, layer_colour
 from bridge.presentation.grey import Fetch
 from bridge.presentation.palettes import palette_of
@@ -18,15 +20,28 @@ POINTS_LIMIT = 10_000  # of one graphic object
 ALL_POINTS_LIMIT = 200_000  # about; the annotation that goes beyond is the last
 TEXT_LIMIT = 1024  # characters of one text object
 _OVERLAY_GROUPS = tuple(range(0x6000, 0x6020, 2))
-_OVERLAY_SIDE_LIMIT = 1 << 15
+_OVERLAY_SIDE_LIMIT = 1 << 14
 
 Layers = dict[str, tuple[int, Colour]]  # name -> order and colour
 
 
-def presentation_of(state: Attributes, sop_instance_uid: str, frame: int, fetch: Fetch) -> Presentation:
-    """The state's presentation of one frame. `fetch` gives bulk values of the state."""
+@dataclass(frozen=True, slots=True)
+class Plane:
+    """A data set that may hold overlay planes, and what fetches its bulk values."""
+
+    data_set: Attributes
+    fetch: Fetch
+
+
+def presentation_of(
+    state: Attributes, sop_instance_uid: str, frame: int, fetch: Fetch, image: Plane | None = None
+) -> Presentation:
+    """The state's presentation of one frame. `fetch` gives bulk values of the state.
+
+    `image` is needed when the state activates overlay planes of the image.
+    """
     layers = _layers(state)
-    bitmaps = dict(_bitmaps(state, layers, fetch))
+    bitmaps = _bitmaps(state, image or Plane(Attributes({}), fetch), layers, frame, fetch)
     shutter_group = state.integer("ShutterOverlayGroup")
     areas = applicable(state, "DisplayedAreaSelectionSequence", sop_instance_uid, frame)
     rotation = round(state.number("ImageRotation") / 90) * 90 % 360
@@ -72,25 +87,46 @@ def _shutter(state: Attributes, bitmap: Bitmap | None) -> Shutter | None:
     return shutter if shutter.box or shutter.circle or shutter.polygon or shutter.bitmap else None
 
 
-def _bitmaps(state: Attributes, layers: Layers, fetch: Fetch) -> Iterator[tuple[int, Bitmap]]:
-    """Overlay planes that the state itself holds, by group (PS3.3 §C.9.2)."""
+def _bitmaps(state: Attributes, image: Plane, layers: Layers, frame: int, fetch: Fetch) -> dict[int, Bitmap]:
+    """Overlay planes by group: the state's own, and those of the image that the state activates (PS3.3 §C.11.7)."""
+    found: dict[int, Bitmap] = {}
     for group in _OVERLAY_GROUPS:
-        key = f"{group:04X}"
-        rows, columns = state.integer(f"{key}0010"), state.integer(f"{key}0011")
-        data = state.binary(f"{key}3000", fetch)
-        size = (rows * columns + 7) // 8
-        if not (0 < rows <= _OVERLAY_SIDE_LIMIT and 0 < columns <= _OVERLAY_SIDE_LIMIT and len(data) >= size):
-            continue
-        origin = [int(number) for number in state.numbers(f"{key}0050")] or [1, 1]
-        _, colour = layers.get(state.text(f"{key}1001"), (0, WHITE))
-        bits = base64.b64encode(data[:size]).decode("ascii")
-        top, left = origin[0] - 1, origin[-1] - 1
-        yield group, Bitmap(rows=rows, columns=columns, top=top, left=left, bits=bits, colour=colour)
+        _, colour = layers.get(state.text(f"{group:04X}1001"), (0, WHITE))
+        bitmap = _bitmap(state, group, frame, colour, fetch)
+        if bitmap is None and _activated(state, group):
+            bitmap = _bitmap(image.data_set, group, frame, colour, image.fetch)
+        if bitmap is not None:
+            found[group] = bitmap
+    return found
+
+
+def _bitmap(data_set: Attributes, group: int, frame: int, colour: Colour, fetch: Fetch) -> Bitmap | None:
+    """One plane, of several frames the one for `frame`; None when there is none (PS3.3 §C.9.2, §C.9.3)."""
+    key = f"{group:04X}"
+    rows, columns = data_set.integer(f"{key}0010"), data_set.integer(f"{key}0011")
+    if not (0 < rows <= _OVERLAY_SIDE_LIMIT and 0 < columns <= _OVERLAY_SIDE_LIMIT):
+        return None
+    count, first = data_set.integer(f"{key}0015", 1), data_set.integer(f"{key}0051", 1)
+    place = frame - first if count > 1 else 0
+    data, start = data_set.binary(f"{key}3000", fetch), place * rows * columns
+    if not 0 <= place < max(1, count) or len(data) * 8 < start + rows * columns:
+        return None
+    bits = repack_bits(data[start // 8 :], start % 8, rows * columns)
+    limit = _OVERLAY_SIDE_LIMIT
+    origin = [min(max(int(number), -limit), limit) for number in data_set.numbers(f"{key}0050")]
+    top, left = (origin[0] - 1, origin[1] - 1) if len(origin) == 2 else (0, 0)
+    encoded = base64.b64encode(bits).decode("ascii")
+    return Bitmap(rows=rows, columns=columns, top=top, left=left, bits=encoded, colour=colour)
 
 
 def _activated(state: Attributes, group: int) -> bool:
-    """Does the state show this overlay in a layer (PS3.3 §C.11.7)?"""
+    """Does the state show this overlay in a layer?"""
     return bool(state.text(f"{group:04X}1001"))
+
+
+def activates_image_overlays(state: Attributes) -> bool:
+    """Does the state show overlay planes that it does not hold itself?"""
+    return any(_activated(state, group) and f"{group:04X}3000" not in state for group in _OVERLAY_GROUPS)
 
 
 def _area(item: Attributes | None) -> Area | None:

@@ -12,7 +12,7 @@ from bridge.frames import PixelDescription
 from bridge.kinds import Kind
 from bridge.presentation.grey import Fetch, in_place
 from bridge.presentation.reading import Target, targets
-from bridge.presentation.shown import presentation_of
+from bridge.presentation.shown import Plane, activates_image_overlays, presentation_of
 from bridge.presentation.values import Presentation
 from bridge.render.image import ImageRenderer
 from bridge.render.parameters import Parameters
@@ -23,17 +23,18 @@ from storage.records import ResourceRef
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A presentation state that was read."""
+    """A presentation state that was read, for one image; `image` where overlay planes of it are to be shown."""
 
     data_set: Attributes
     fetch: Fetch
+    image: Plane | None = None
 
     def of_frame(
         self, image: dict[str, Any], description: PixelDescription, sop_instance_uid: str, frame: int
     ) -> tuple[dict[str, Any], Presentation]:
         """(the attributes of a frame with the state's grey transformations, what the state puts on it)."""
         greys = in_place(image, self.data_set, description, sop_instance_uid, frame, self.fetch)
-        return greys, presentation_of(self.data_set, sop_instance_uid, frame, self.fetch)
+        return greys, presentation_of(self.data_set, sop_instance_uid, frame, self.fetch, self.image)
 
 
 class PresentationRenderer:
@@ -58,13 +59,13 @@ class PresentationRenderer:
         """
         if parameters.window is not None:
             raise InvalidRequest("a presentation state brings its own window; leave the window parameter out")
-        state = self.read(subject)
+        state = self._read(subject)
         found = [(target, image) for target in targets(state.data_set) if (image := _image_of(subject, target))]
         if not found:
             raise NotFound("none of the images of the presentation state is here")
         for target, image in found:
             numbers = target.frames or range(1, self._image.count(image) + 1)
-            yield from self._image.frames(image, numbers, media_type, parameters, state)
+            yield from self._image.frames(image, numbers, media_type, parameters, self._for(state, image))
 
     def apply(
         self, subject: Subject, image: Subject, frame: int | None, media_type: str, parameters: Parameters
@@ -77,7 +78,7 @@ class PresentationRenderer:
             raise InvalidRequest("a presentation state brings its own window; name only one of them")
         if subject.kind is not Kind.PRESENTATION_STATE:
             raise InvalidRequest("what is named as presentation state is none")
-        state, uid = self.read(subject), image.record.ref.sop_instance_uid
+        state, uid = self._read(subject), image.record.ref.sop_instance_uid
         own = [target for target in targets(state.data_set) if target.sop_instance_uid == uid]
         if not own:
             raise InvalidRequest("the presentation state is not for this image")
@@ -85,11 +86,17 @@ class PresentationRenderer:
         number = frame or next(iter(listed), 1)
         if listed and number not in listed and all(target.frames for target in own):
             raise InvalidRequest("the presentation state is not for this frame")
-        return next(self._image.frames(image, (number,), media_type, parameters, state))
+        return next(self._image.frames(image, (number,), media_type, parameters, self._for(state, image)))
 
-    def read(self, subject: Subject) -> State:
+    def _read(self, subject: Subject) -> State:
         """The state of a subject. Raises TooLarge for one beyond the limit."""
         return State(subject.attributes(self._limit_bytes), subject.fetch)
+
+    def _for(self, state: State, image: Subject) -> State:
+        """The state with the overlay planes of an image, if it activates them. Raises as `_read`."""
+        if not activates_image_overlays(state.data_set):
+            return state
+        return replace(state, image=Plane(image.attributes(self._limit_bytes), image.fetch))
 
 
 def _image_of(state: Subject, target: Target) -> Subject | None:

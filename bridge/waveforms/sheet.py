@@ -128,8 +128,9 @@ def _gain(channel: Channel, *, calibrated: bool) -> float:
 
 def _step(number: float) -> float:
     """The largest of 1, 2, 5 times a power of ten that is not above `number`."""
-    power = 10.0 ** math.floor(math.log10(max(1e-12, min(1e12, number))))
-    return max(step * power for step in (1.0, 2.0, 5.0) if step * power <= number * 1.000001)
+    number = max(1e-12, min(1e12, number)) * (1 + 1e-9)
+    power = 10.0 ** math.floor(math.log10(number))
+    return max(step * power for step in (1.0, 2.0, 5.0) if step * power <= number)
 
 
 def _range(values: Points) -> tuple[float, float]:
@@ -155,9 +156,12 @@ def _thinned(heights: Points, step: float) -> tuple[Points, Points]:
     if run < 4:
         return np.arange(len(heights), dtype=np.float64) * step, heights
     rows: Points = heights[: len(heights) // run * run].reshape(-1, run)
-    lowest, highest = np.fmin.reduce(rows, axis=1), np.fmax.reduce(rows, axis=1)
-    places: Points = np.repeat(np.arange(len(rows), dtype=np.float64) * (run * step), 2)
-    return places, np.column_stack([lowest, highest]).ravel()
+    blank = np.isnan(rows)
+    lowest = np.argmin(np.where(blank, np.inf, rows), axis=1)
+    highest = np.argmax(np.where(blank, -np.inf, rows), axis=1)
+    kept = np.sort(np.column_stack([lowest, highest]), axis=1) + np.arange(len(rows))[:, None] * run
+    places: Points = kept.ravel() * step
+    return places, rows.ravel()[kept.ravel()]
 
 
 def _caption(group: Group, seconds: float, gains: Sequence[float]) -> str:

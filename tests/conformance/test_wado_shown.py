@@ -329,6 +329,21 @@ def test_w22_rotation_shutter_and_annotation_are_applied(web: Web, images: None)
     np.testing.assert_array_equal(picture, np.rot90(expected, -1))
 
 
+def test_w22_overlays_of_the_image_are_drawn_when_the_state_asks_for_them(web: Web, images: None) -> None:
+    item = image(103, np.zeros((16, 16), np.uint16))
+    item.add_new(0x60000010, "US", 1)
+    item.add_new(0x60000011, "US", 8)
+    item.add_new(0x60000040, "CS", "G")
+    item.add_new(0x60000050, "SS", [3, 5])
+    item.add_new(0x60003000, "OB", b"\x81\x00")
+    add(web, 103, item)
+    target = referenced(f"{SHOWN_SERIES}.103")
+    assert not shown(web, 121, state(target)).any()
+    made = state(target)
+    made.add_new(0x60001001, "CS", "LAYER1")
+    assert np.argwhere(shown(web, 122, made)).tolist() == [[2, 4], [2, 11]]
+
+
 def test_w22_several_images_and_frames_are_a_multipart_message(web: Web, images: None) -> None:
     both = (referenced(f"{SHOWN_SERIES}.102", ReferencedFrameNumber=[3, 1]), referenced(f"{SHOWN_SERIES}.101"))
     url = add(web, 115, state(*both))

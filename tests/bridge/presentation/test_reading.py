@@ -15,7 +15,7 @@ from bridge.attributes import Attributes, key_of
 from bridge.frames import PixelDescription
 from bridge.presentation.grey import in_place
 from bridge.presentation.reading import Target, targets
-from bridge.presentation.shown import presentation_of
+from bridge.presentation.shown import Plane, activates_image_overlays, presentation_of
 from bridge.presentation.values import Caption, Line, Presentation, from_values
 from tests.bridge.shown import SERIES, as_metadata, presentation_state, referenced, sequence_item
 
@@ -177,6 +177,24 @@ def test_only_overlays_that_the_state_activates_are_shown() -> None:
     assert (bitmap.rows, bitmap.columns, bitmap.top, bitmap.left) == (2, 8, 2, 4)
     assert base64.b64decode(bitmap.bits) == b"\x0f\xf0"
     assert bitmap.colour == (128, 128, 128)
+
+
+def test_overlays_of_the_image_are_shown_when_the_state_activates_them() -> None:
+    image = overlay(presentation_state(), 0x6000, None, b"\x0f\xf0\xff\xff\x00\x00")
+    image.add_new(0x60000015, "IS", 3)
+    image.add_new(0x60000051, "US", 2)
+    plane = Plane(as_metadata(image), no_bulk)
+    made = state()
+    assert not activates_image_overlays(as_metadata(made))
+    made.add_new(0x60001001, "CS", "LAYER1")
+    read = as_metadata(made)
+    assert activates_image_overlays(read)
+
+    def overlays(frame: int) -> list[bytes]:
+        return [base64.b64decode(one.bits) for one in presentation_of(read, IMAGE, frame, no_bulk, plane).overlays]
+
+    assert [overlays(frame) for frame in (1, 2, 3, 4, 5)] == [[], [b"\x0f\xf0"], [b"\xff\xff"], [b"\0\0"], []]
+    assert presentation_of(read, IMAGE, 2, no_bulk).overlays == ()
 
 
 def test_a_bitmap_shutter_is_the_overlay_that_it_names() -> None:
