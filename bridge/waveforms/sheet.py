@@ -160,7 +160,7 @@ def _thinned(heights: Points, step: float) -> tuple[Points, Points]:
     lowest = np.argmin(np.where(blank, np.inf, rows), axis=1)
     highest = np.argmax(np.where(blank, -np.inf, rows), axis=1)
     kept = np.sort(np.column_stack([lowest, highest]), axis=1) + np.arange(len(rows))[:, None] * run
-    places: Points = kept.ravel() * step
+    places: Points = (kept.ravel() * step).astype(np.float64)
     return places, rows.ravel()[kept.ravel()]
 
 
