@@ -131,9 +131,20 @@ def _attributes(scanner: Scanner) -> dict[str, str]:
     """Decoded values of the indexed attributes that are there and not empty."""
     found: dict[str, str] = {}
     _add_attributes(found, scanner.root, _TOP)
-    for outer, item in scanner.nested.items():
-        _add_attributes(found, item, _NESTED[outer])
+    for outer, items in scanner.nested.items():
+        for item in items:
+            inner: dict[str, str] = {}
+            _add_attributes(inner, item, _NESTED[outer])
+            for keyword, text in inner.items():
+                found[keyword] = _joined(found.get(keyword, ""), text)
     return found
+
+
+def _joined(values: str, more: str) -> str:
+    """The values of all items, each once, as far as there is room."""
+    known = values.split("\\") if values else []
+    joined = "\\".join(dict.fromkeys([*known, *more.split("\\")]))
+    return joined if len(joined) <= INDEXED_CHARACTERS else values
 
 
 def _add_attributes(found: dict[str, str], level: Level, wanted: dict[int, IndexedAttribute]) -> None:

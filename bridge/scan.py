@@ -33,6 +33,7 @@ WINDOW_BYTES = 1 << 16
 LONG_TEXT_BYTES = 1 << 20  # text and decimal values beyond this are given by reference
 QUICK_BYTES = 1024  # longer values leave the inner loop
 WATCHED_BYTES = 4096  # longer values of indexed attributes are garbage and stay out of the index
+WATCHED_ITEMS = 16  # of a sequence with indexed attributes
 OFFSETS_BYTES = 4 << 20  # of an extended offset table; frames of a longer one are found without it
 
 _PIXEL_REPRESENTATION, _LUT_DESCRIPTOR = 0x00280103, 0x00283002
@@ -116,7 +117,7 @@ class Scanner:
     ) -> None:
         text = TextDecoder((), fallback_charset)
         self.root = Level(syntax, source.size, False, text, watch | _ROOT_CONTEXT, {})
-        self.nested: dict[int, Level] = {}  # sequence tag -> its first item, for tags of nested_watch
+        self.nested: dict[int, list[Level]] = {}  # sequence tag -> its first items, for tags of nested_watch
         self.pixel: PixelValue | None = None
         self.bulk: list[BulkElement] = []
         self.warnings: dict[str, None] = {}  # an ordered set
@@ -384,8 +385,8 @@ class Scanner:
         if sequence.guessing and self._looks_explicit(self._position, end):
             syntax = EXPLICIT_LITTLE
         level = Level(syntax, end, undefined, parent.text, watch, {}, sequence)
-        if watch is not _CONTEXT and sequence.number == 1:
-            self.nested[sequence.tag] = level
+        if watch is not _CONTEXT and sequence.number <= WATCHED_ITEMS:
+            self.nested.setdefault(sequence.tag, []).append(level)
         self._refill()
         return level
 

@@ -7,7 +7,7 @@ that the index does not hold is matched over the metadata of the instances that 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
@@ -74,8 +74,11 @@ class _Rest:
         """Whether one instance satisfies all of it."""
         read: Reading = partial(values, document)
         read = self.zone.moved(read) if self.zone else read
-        return all(_satisfied(criterion, document, read) for criterion in self.criteria) and all(
-            satisfies_interval(span, read(span.date_path), read(span.time_path)) for span in self.intervals
+        together, alone = _grouped(self.criteria)
+        return (
+            all(_satisfied(criterion, document, read) for criterion in alone)
+            and all(_in_one_item(document, group) for group in together)
+            and all(satisfies_interval(span, read(span.date_path), read(span.time_path)) for span in self.intervals)
         )
 
 
@@ -119,9 +122,10 @@ def _split(query: Query) -> tuple[Query, _Rest]:
         return (path in BY_PATH or path in _INDEXED_COMPUTED) and reaches(query.level, path)
 
     criteria = tuple(criterion for criterion in query.criteria if is_indexed(criterion.path))
+    together = [criterion for group in _grouped(query.criteria)[0] for criterion in group]
     intervals = tuple(s for s in query.intervals if is_indexed(s.date_path) and is_indexed(s.time_path))
     rest = _Rest(
-        tuple(criterion for criterion in query.criteria if criterion not in criteria),
+        tuple(criterion for criterion in query.criteria if criterion not in criteria or criterion in together),
         tuple(span for span in query.intervals if span not in intervals),
     )
     return replace(query, criteria=criteria, intervals=intervals), rest
@@ -177,6 +181,32 @@ def _candidates(archive: Archive, query: Query) -> Iterator[Found]:
         offset += len(page.found)
         if not page.remaining or not page.found:
             return
+
+
+def _grouped(criteria: Iterable[Criterion]) -> tuple[list[list[Criterion]], list[Criterion]]:
+    """(groups of criteria that lie in one sequence and must hold in one item of it, those that stand alone)."""
+    by_sequence: dict[int, list[Criterion]] = {}
+    alone = []
+    for criterion in criteria:
+        if len(criterion.path) == 1:
+            alone.append(criterion)
+        else:
+            by_sequence.setdefault(criterion.path[0], []).append(criterion)
+    together = [group for group in by_sequence.values() if len(group) > 1]
+    return together, alone + [group[0] for group in by_sequence.values() if len(group) == 1]
+
+
+def _in_one_item(document: Document, group: Sequence[Criterion]) -> bool:
+    """Whether one item of the group's sequence satisfies all of it (PS3.4 §C.2.2.2.6); none counts as an empty one."""
+    element = document.get(f"{group[0].path[0]:08X}", {})
+    items = [item for item in element.get("Value", ()) if isinstance(item, dict)] or [{}]
+    inner = [replace(criterion, path=criterion.path[1:]) for criterion in group]
+    together, alone = _grouped(inner)
+    return any(
+        all(_satisfied(criterion, item, partial(values, item)) for criterion in alone)
+        and all(_in_one_item(item, deeper) for deeper in together)
+        for item in items
+    )
 
 
 def _satisfied(criterion: Criterion, document: Document, read: Reading) -> bool:

@@ -130,6 +130,11 @@ def _make(archive: Archive, match: Found, plan: _Plan) -> bytes:
             elements.update(_whole(document, match.ref.level))
         elements.update(_asked(document, plan.documents))
     nested: dict[int, dict[int, bytes]] = {}
+    returned = [*plan.always, *(one for one in plan.known if match.attributes.get(one.keyword))]
+    several = {one.path[0] for one in returned if _has_several_items(match, one)}
+    if several:  # the index knows which values there are, not which of them stand together
+        paths = [one.path for one in returned if one.path[0] in several]
+        elements.update(_asked(representative(archive, match.ref), paths))
     for attributes, is_always in ((plan.always, True), (plan.known, False)):
         for attribute in attributes:
             text = match.attributes.get(attribute.keyword, "")
@@ -146,6 +151,10 @@ def _make(archive: Archive, match: Found, plan: _Plan) -> bytes:
         elements[tag] = encode_text(vr, match.attributes.get(keyword, ""))
     elements[_RETRIEVE_URL] = b'{"vr":"UR","Value":["\0%s"]}' % _resource_path(match.ref).encode()
     return join(elements)
+
+
+def _has_several_items(match: Found, attribute: IndexedAttribute) -> bool:
+    return len(attribute.path) > 1 and "\\" in match.attributes.get(attribute.keyword, "")
 
 
 def _whole(document: Document, level: Level) -> dict[int, bytes]:

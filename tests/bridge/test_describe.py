@@ -86,7 +86,7 @@ def test_indexed_attributes_are_decoded_stripped_and_joined() -> None:
     }  # fmt: skip
 
 
-def test_attributes_inside_the_first_item_of_a_sequence_are_found() -> None:
+def test_attributes_inside_the_items_of_a_sequence_are_found() -> None:
     found = explicit(
         sequence(
             0x00400275,
@@ -94,7 +94,7 @@ def test_attributes_inside_the_first_item_of_a_sequence_are_found() -> None:
             item(element(0x00400009, "SH", b"SPS2")),
         )
     )
-    assert found.attributes["RequestAttributesSequence.ScheduledProcedureStepID"] == "SPS1"
+    assert found.attributes["RequestAttributesSequence.ScheduledProcedureStepID"] == "SPS1\\SPS2"
     assert found.attributes["RequestAttributesSequence.RequestedProcedureID"] == "RP1"
 
 

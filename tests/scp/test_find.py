@@ -129,6 +129,25 @@ def test_c_2_2_2_6_sequence_matching(peer: Peer) -> None:
     assert (item.ScheduledProcedureStepID, item.RequestedProcedureID) == ("STEP1", "RP1")
 
 
+@pytest.mark.parametrize(
+    ("step", "procedure", "expected"), [("A", "1", 1), ("B", "2", 1), ("A", "2", 0), ("B*", None, 1), ("A", "?", 1)]
+)
+def test_c_2_2_2_6_two_keys_of_a_sequence_must_hold_in_one_item(
+    tmp_path: Path, step: str, procedure: str | None, expected: int
+) -> None:
+    items = [Dataset(), Dataset()]
+    for item, (one, two) in zip(items, (("A", "1"), ("B", "2")), strict=True):
+        item.ScheduledProcedureStepID, item.RequestedProcedureID = one, two
+    wanted = Dataset()
+    wanted.ScheduledProcedureStepID, wanted.RequestedProcedureID = step, procedure
+    with running_door(tmp_path) as door, Peer(door.address) as peer:
+        receive(door.archive, data_set(RequestAttributesSequence=items))
+        open_query(peer)
+        answers, _ = find(peer, keys(level="SERIES", StudyInstanceUID=STUDY, RequestAttributesSequence=[wanted]))
+        assert len(answers) == expected
+        assert all(len(answer.RequestAttributesSequence) == 2 for answer in answers)
+
+
 def test_an_empty_sequence_is_universal_and_comes_back_whole(peer: Peer) -> None:
     answers, _ = find(
         peer, keys(level="SERIES", StudyInstanceUID=STUDY, SeriesInstanceUID=None, RequestAttributesSequence=[])
