@@ -12,49 +12,62 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
 from bridge.config import Settings
-from dicomweb import bulkdata, instances, ops, problem, qido, removal, rendered, stow, thumbnail, wado, wado_uri
+from dicomweb import (
+    api_page,
+    bulkdata,
+    capabilities,
+    instances,
+    ops,
+    problem,
+    qido,
+    removal,
+    rendered,
+    stow,
+    thumbnail,
+    wado,
+    wado_uri,
+)
 from dicomweb.deps import Door, service_root
 from dicomweb.edge import Edge
 from dicomweb.endpoint import SCOPES, Answer, Endpoint, Work
+from dicomweb.resources import BASE, INSTANCE, SERIES, STUDY, URI_SERVICE, placed
 from dicomweb.shapes import Shapes
-
-_STUDY = "/studies/{study}"
-_SERIES = _STUDY + "/series/{series}"
-_INSTANCE = _SERIES + "/instances/{instance}"
-URI_SERVICE = "/wado"  # http.wado_uri moves it
 
 # PS3.18 Tables 10.4.1-1, 10.5.1-1, 10.6.1-1: (route below the service root, method, work, action in the audit trail).
 # GET is HEAD too. What a caller must be allowed goes by the method, see endpoint.SCOPES.
 ROUTES: tuple[tuple[str, str, Work, str], ...] = (
-    (_INSTANCE + "/frames/{frames}", "GET", wado.frames, "retrieve"),
-    (_INSTANCE, "GET", instances.instances, "retrieve"),
-    (_SERIES + "/metadata", "GET", wado.metadata, "retrieve metadata"),
+    (INSTANCE + "/frames/{frames}", "GET", wado.frames, "retrieve"),
+    (INSTANCE, "GET", instances.instances, "retrieve"),
+    (SERIES + "/metadata", "GET", wado.metadata, "retrieve metadata"),
     *((route, "GET", qido.searcher(route), "search") for route in qido.RESOURCES),
-    (_INSTANCE + "/metadata", "GET", wado.metadata, "retrieve metadata"),
-    (_STUDY + "/metadata", "GET", wado.metadata, "retrieve metadata"),
-    (_STUDY, "GET", instances.instances, "retrieve"),
-    (_SERIES, "GET", instances.instances, "retrieve"),
-    (_INSTANCE + "/bulkdata/{path:path}", "GET", bulkdata.value, "retrieve"),
-    *((level + "/bulkdata", "GET", bulkdata.everything, "retrieve") for level in (_INSTANCE, _SERIES, _STUDY)),
-    *((level + "/pixeldata", "GET", bulkdata.pixel_data, "retrieve") for level in (_INSTANCE, _SERIES, _STUDY)),
-    *((route, "DELETE", removal.remove, "delete") for route in (_STUDY, _SERIES, _INSTANCE)),
-    (_INSTANCE + "/rendered", "GET", rendered.instance, "retrieve rendered"),
-    (_INSTANCE + "/frames/{frames}/rendered", "GET", rendered.frames, "retrieve rendered"),
-    (_SERIES + "/rendered", "GET", rendered.instances, "retrieve rendered"),
-    (_STUDY + "/rendered", "GET", rendered.instances, "retrieve rendered"),
-    (_INSTANCE + "/thumbnail", "GET", thumbnail.thumbnail, "retrieve thumbnail"),
-    (_INSTANCE + "/frames/{frames}/thumbnail", "GET", thumbnail.thumbnail, "retrieve thumbnail"),
-    (_SERIES + "/thumbnail", "GET", thumbnail.thumbnail, "retrieve thumbnail"),
-    (_STUDY + "/thumbnail", "GET", thumbnail.thumbnail, "retrieve thumbnail"),
+    (INSTANCE + "/metadata", "GET", wado.metadata, "retrieve metadata"),
+    (STUDY + "/metadata", "GET", wado.metadata, "retrieve metadata"),
+    (STUDY, "GET", instances.instances, "retrieve"),
+    (SERIES, "GET", instances.instances, "retrieve"),
+    (INSTANCE + "/bulkdata/{path:path}", "GET", bulkdata.value, "retrieve"),
+    *((level + "/bulkdata", "GET", bulkdata.everything, "retrieve") for level in (INSTANCE, SERIES, STUDY)),
+    *((level + "/pixeldata", "GET", bulkdata.pixel_data, "retrieve") for level in (INSTANCE, SERIES, STUDY)),
+    *((route, "DELETE", removal.remove, "delete") for route in (STUDY, SERIES, INSTANCE)),
+    (INSTANCE + "/rendered", "GET", rendered.instance, "retrieve rendered"),
+    (INSTANCE + "/frames/{frames}/rendered", "GET", rendered.frames, "retrieve rendered"),
+    (SERIES + "/rendered", "GET", rendered.instances, "retrieve rendered"),
+    (STUDY + "/rendered", "GET", rendered.instances, "retrieve rendered"),
+    (INSTANCE + "/thumbnail", "GET", thumbnail.thumbnail, "retrieve thumbnail"),
+    (INSTANCE + "/frames/{frames}/thumbnail", "GET", thumbnail.thumbnail, "retrieve thumbnail"),
+    (SERIES + "/thumbnail", "GET", thumbnail.thumbnail, "retrieve thumbnail"),
+    (STUDY + "/thumbnail", "GET", thumbnail.thumbnail, "retrieve thumbnail"),
     (URI_SERVICE, "GET", wado_uri.retrieve, "retrieve"),
     ("/studies", "POST", stow.store, "store"),
-    (_STUDY, "POST", stow.store, "store"),
+    (STUDY, "POST", stow.store, "store"),
+    (BASE, "OPTIONS", capabilities.retrieve, ""),
 )
 # Beside the service root: (route, work, scope a caller needs or "", whether it is answered without a pool thread).
 OPERATIONS: tuple[tuple[str, Work, str, bool], ...] = (
     ("/health", ops.health, "", True),
     ("/ready", ops.ready, "", False),
     ("/metrics", ops.exposition, "read", False),
+    ("/openapi.json", api_page.openapi, "", False),
+    ("/api", api_page.page, "", False),
     ("/", ops.front_page, "", True),
 )
 
@@ -79,23 +92,15 @@ def _by_route(settings: Settings) -> dict[str, dict[str, Answer]]:
         path = placed(route, method, settings)
         if path is not None:
             found.setdefault(path, {})[method] = Answer(work=work, action=action, scope=SCOPES[method])
+    if not service_root(settings):  # the service root is the front page too
+        found[BASE]["GET"] = Answer(work=ops.front_page, scope="", inline=True)
     return found
-
-
-def placed(route: str, method: str, settings: Settings) -> str | None:
-    """Where a row of ROUTES stands below the service root; None when the settings switch it off."""
-    if method == "DELETE" and not settings.http.delete:
-        return None
-    if route != URI_SERVICE:
-        return route
-    path = settings.http.wado_uri.strip("/")
-    return f"/{path}" if path else None
 
 
 def _routes(door: Door, resources: Iterable[tuple[str, Endpoint]]) -> list[BaseRoute]:
     """The framework's routes; an endpoint knows its methods itself."""
     root = service_root(door.settings)
-    dicomweb = [Route(root + path, endpoint) for path, endpoint in resources]
+    dicomweb = [Route((root + path).rstrip("/") or "/", endpoint) for path, endpoint in resources]
     operations = [
         Route(path, Endpoint(door, path, {"GET": Answer(work=work, scope=scope, inline=inline)}))
         for path, work, scope, inline in OPERATIONS

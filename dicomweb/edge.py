@@ -19,7 +19,7 @@ from dicomweb.shapes import Shapes
 
 _LOG = logging.getLogger(__name__)
 _ACCESS = logging.getLogger("dicomweb.access")
-_ANY_METHOD = ", ".join((*SCOPES, "HEAD", "OPTIONS")).encode()
+_ANY_METHOD = ", ".join((*SCOPES, "HEAD")).encode()
 _SERVER_HEADER = (b"server", b"dicom-bridge")
 
 

@@ -27,8 +27,9 @@ ROUTE_KEY = "dicom_bridge.route"  # in the ASGI scope, for metrics and the acces
 SENT_KEY = "dicom_bridge.sent_bytes"
 
 
-# What the caller of a method must be allowed (bridge.access); GET stands for HEAD too.
-SCOPES = {"GET": "read", "POST": "write", "DELETE": "admin"}  # a device's key stores, and cannot remove
+# What the caller of a method must be allowed (bridge.access); GET stands for HEAD too. A device's key stores, and must
+# not be able to remove.
+SCOPES = {"GET": "read", "POST": "write", "DELETE": "admin", "OPTIONS": ""}
 _WITH_BODY = frozenset({"POST"})
 
 

@@ -10,7 +10,7 @@ import orjson
 
 from bridge import metrics
 from bridge.archive import HOT
-from dicomweb.deps import Call
+from dicomweb.deps import Call, service_root
 from dicomweb.reply import Reply, whole
 from storage.errors import ObjectNotFound, StorageError
 
@@ -24,6 +24,7 @@ _PAGE = """<!doctype html>
 <p>This server keeps medical images and answers DICOMweb requests. Point a viewer at</p>
 <p><code>{base}</code></p>
 <p>For example <a href="{base}/studies?limit=10">{base}/studies?limit=10</a>.</p>
+<p>All <a href="{origin}/api">resources</a>, also as an <a href="{origin}/openapi.json">OpenAPI document</a>.</p>
 """
 
 
@@ -54,7 +55,8 @@ def exposition(call: Call) -> Reply:
 
 def front_page(call: Call) -> Reply:
     """What this is and where the service root is."""
-    page = _PAGE.format(base=escape(call.base, quote=True))
+    origin = call.base.removesuffix(service_root(call.door.settings))
+    page = _PAGE.format(base=escape(call.base, quote=True), origin=escape(origin, quote=True))
     return whole(200, "text/html; charset=utf-8", page.encode(), [(b"cache-control", b"no-cache")])
 
 
