@@ -17,6 +17,7 @@ from dicomweb.multipart import Part
 from dicomweb.negotiate import Chooser
 from dicomweb.paths import path_of
 from dicomweb.reply import CACHING, VARY, Header, Reply, streamed
+from dicomweb.untrusted import guards
 from storage.records import InstanceRecord
 
 
@@ -39,7 +40,7 @@ def value(call: Call) -> Reply:
             content_type=chosen.content_type, chunks=found.chunks, size_bytes=found.size_bytes, location=location
         )
         return single_part_message(part, chosen.media_type, headers)
-    headers.append((b"content-location", location.encode("latin-1")))
+    headers += [(b"content-location", location.encode("latin-1")), *guards(chosen.content_type)]
     return single_part(call.headers, chosen.content_type, found.size_bytes, found.read, tag, headers)
 
 

@@ -172,14 +172,15 @@ class Chooser:
                     return chosen
         raise NotAcceptable(f"possible here: {MULTIPART} or single part of {OCTETS} or {media_type}")
 
-    def rendered(self, offered: Sequence[str]) -> Representation:
+    def rendered(self, offered: Sequence[str], *, several: bool = False) -> Representation:
         """How something that can be rendered as `offered`, the default first, is sent (§8.7.4, §10.4.4; W16, W17).
 
+        `several`: one item that shows several things, which `*/*` gets all of, and a single part type the first.
         WebP gives way to whatever is wished as much: it takes ten times the work, and browsers name it first.
         """
         wishes = sorted(self._usable(), key=lambda wish: (-wish.q, wish.media_type == WEBP))
         for wish in wishes:
-            is_multipart = not self.one_item if wish.multipart is None else wish.multipart
+            is_multipart = (several or not self.one_item) if wish.multipart is None else wish.multipart
             for media_type in offered:
                 known_as = Representation(ALIASES.get(media_type, media_type), "", is_multipart)
                 if not wish.transfer_syntax and _grants(wish, known_as, self.wishes):

@@ -18,25 +18,21 @@ from dicomweb.negotiate import Chooser, Representation
 from dicomweb.paths import path_of
 from dicomweb.render_params import Parameter, parse_rendering
 from dicomweb.reply import Header, Reply, streamed
+from dicomweb.untrusted import guards
 from dicomweb.wado import frame_numbers
 from storage.records import InstanceRecord
 
 _HEADERS: list[Header] = [(b"cache-control", b"private, no-cache"), (b"vary", b"Accept, Authorization")]
-# What a browser would run in our name: text of any kind may be a page, SVG is one.
-_PAGES = ("text/", "image/svg+xml")
-_NO_SCRIPTS: Header = (b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'; sandbox")
-_NO_SNIFFING: Header = (b"x-content-type-options", b"nosniff")
-
-
 # One instance of a study that cannot be shown: InvalidRequest is a window for a presentation state (W22).
 _NOT_SHOWN = (NotAcceptable, NotFound, TooLarge, InvalidRequest)
 
 
 def instance(call: Call) -> Reply:
-    """One instance: alone, or its frames in a multipart message."""
+    """One instance: alone, or its frames, or what it is made of, in a multipart message."""
     wishes, parameters = call.wishes(), _parameters(call)
     record = call.door.retrieve.instance(call.ref())
-    chosen = Chooser(wishes, one_item=True).rendered(call.door.render.media_types(record))
+    several = call.door.render.shows_several(record)
+    chosen = Chooser(wishes, one_item=True).rendered(call.door.render.media_types(record), several=several)
     headers = [*_HEADERS, _tag(call, record, chosen)]
     if unmodified(call.headers, headers[-1][1].decode()):
         return Reply(status=304, headers=headers)
@@ -95,6 +91,10 @@ def _parameters(call: Call, parameter: Parameter | None = None) -> Parameters:
 def _tag(call: Call, record: InstanceRecord, chosen: Representation) -> Header:
     """What was stored, what was asked, what is sent, and who draws: together they name the bytes."""
     form = f"{EDITION}{chosen.content_type}{chosen.multipart}{call.base}"
+    if call.door.render.shows_others(record):
+        form += str(
+            call.door.archive.index.revision(replace(record.ref, series_instance_uid=None, sop_instance_uid=None))
+        )
     return b"etag", entity_tag(record.data_set_sha256, call.path.get("frames", ""), call.query_string, form).encode()
 
 
@@ -126,9 +126,7 @@ def _message(parts: Iterator[Part], root_type: str, headers: list[Header]) -> Re
 
 def _alone(call: Call, record: InstanceRecord, one: Rendered, headers: list[Header]) -> Reply:
     location = (b"content-location", _location(call, record, one).encode("latin-1"))
-    headers = [*headers, location, _NO_SNIFFING]
-    if one.media_type.startswith(_PAGES):
-        headers.append(_NO_SCRIPTS)
+    headers = [*headers, location, *guards(one.media_type)]
     if one.read is None or one.size_bytes is None:
         return streamed(one.media_type, one.chunks, size_bytes=one.size_bytes, headers=headers)
     tag = next(value for name, value in headers if name == b"etag").decode()

@@ -49,12 +49,16 @@ class Reference:
         """`CT Image 1.2.3, frames 1 2`."""
         parts = [f"{self.class_name} {self.sop_instance_uid}"]
         if self.frames:
-            parts.append("frames " + " ".join(map(str, self.frames)))
+            parts.append(_counted("frame", list(map(str, self.frames))))
         if self.segments:
-            parts.append("segments " + " ".join(map(str, self.segments)))
+            parts.append(_counted("segment", list(map(str, self.segments))))
         if self.channels:
-            parts.append("channels " + " ".join(f"{group}.{channel}" for group, channel in self.channels))
+            parts.append(_counted("channel", [f"{group}.{channel}" for group, channel in self.channels]))
         return ", ".join(parts)
+
+
+def _counted(noun: str, numbers: list[str]) -> str:
+    return f"{noun}{'s' if len(numbers) > 1 else ''} {' '.join(numbers)}"
 
 
 def code(item: Attributes, sequence: str) -> Code:

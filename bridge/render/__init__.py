@@ -63,6 +63,14 @@ class Render:
         renderer = self._renderers.get(subject.kind)
         return renderer.media_types(subject) if renderer is not None else ()
 
+    def shows_others(self, record: InstanceRecord) -> bool:
+        """Does what is shown come from other instances of the study, as with a presentation state?"""
+        return Subject(self._retrieve, record).kind is Kind.PRESENTATION_STATE
+
+    def shows_several(self, record: InstanceRecord) -> bool:
+        """Does the instance stand for more than one picture of other instances? Raises as `whole` does."""
+        return self.shows_others(record) and self._states.shows_several(Subject(self._retrieve, record))
+
     def whole(self, record: InstanceRecord, media_type: str, parameters: Parameters) -> Rendered:
         """The instance as one thing. Raises NotAcceptable and what its renderer raises."""
         subject = Subject(self._retrieve, record)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain, islice
 from typing import Any
 
 from bridge.attributes import Attributes
@@ -48,6 +49,11 @@ class PresentationRenderer:
         """Those of the images."""
         return STILLS
 
+    def shows_several(self, subject: Subject) -> bool:
+        """Is the state for more than one frame that is here? Raises TooLarge for one beyond the limit."""
+        found = islice(self._found(subject, self._read(subject)), 2)
+        return sum(len(numbers) for _, numbers in found) > 1
+
     def whole(self, subject: Subject, media_type: str, parameters: Parameters) -> Rendered:
         """The first frame that the state is for."""
         return next(self.parts(subject, media_type, parameters))
@@ -60,11 +66,11 @@ class PresentationRenderer:
         if parameters.window is not None:
             raise InvalidRequest("a presentation state brings its own window; leave the window parameter out")
         state = self._read(subject)
-        found = [(target, image) for target in targets(state.data_set) if (image := _image_of(subject, target))]
-        if not found:
+        found = self._found(subject, state)
+        first = next(found, None)
+        if first is None:
             raise NotFound("none of the images of the presentation state is here")
-        for target, image in found:
-            numbers = target.frames or range(1, self._image.count(image) + 1)
+        for image, numbers in chain((first,), found):
             yield from self._image.frames(image, numbers, media_type, parameters, self._for(state, image))
 
     def apply(
@@ -91,6 +97,13 @@ class PresentationRenderer:
     def _read(self, subject: Subject) -> State:
         """The state of a subject. Raises TooLarge for one beyond the limit."""
         return State(subject.attributes(self._limit_bytes), subject.fetch)
+
+    def _found(self, subject: Subject, state: State) -> Iterator[tuple[Subject, Sequence[int]]]:
+        """(image, its frames) for each image of the state that is in the archive."""
+        for target in targets(state.data_set):
+            image = _image_of(subject, target)
+            if image is not None:
+                yield image, target.frames or range(1, self._image.count(image) + 1)
 
     def _for(self, state: State, image: Subject) -> State:
         """The state with the overlay planes of an image, if it activates them. Raises as `_read`."""

@@ -183,6 +183,13 @@ def test_a_document_is_sent_by_range(web: Web) -> None:
     assert response.headers["content-range"] == f"bytes 5-7/{len(PDF)}"
 
 
+def test_a_document_may_not_run_as_a_page_from_its_bulk_data_either(web: Web) -> None:
+    add(web, 17, document(uid.EncapsulatedPDFStorage, b"<script>1</script>", "text/html"))
+    response = web.get(f"{PLACE}.17/bulkdata/00420011", "text/html")
+    assert response.headers["content-type"] == "text/html"
+    assert "sandbox" in response.headers["content-security-policy"]
+
+
 def test_a_document_without_a_document_is_406(web: Web) -> None:
     item = document(uid.EncapsulatedPDFStorage, PDF)
     del item.EncapsulatedDocument
@@ -350,6 +357,17 @@ def test_w22_several_images_and_frames_are_a_multipart_message(web: Web, images:
     found = parts(web.get(url, 'multipart/related; type="image/png"'))
     assert [header["content-type"] for header, _ in found] == ["image/png"] * 3
     assert web.get(url, "image/png").content == found[0][1]
+    assert len(parts(web.get(url))) == len(parts(web.get(url, "*/*"))) == 3
+    single = add(web, 123, state(referenced(f"{SHOWN_SERIES}.102", ReferencedFrameNumber=2)))
+    assert web.get(single).headers["content-type"] == "image/jpeg"
+
+
+def test_w22_w27_a_presentation_state_has_another_tag_when_an_image_comes(web: Web, images: None) -> None:
+    url = add(web, 124, state(referenced(f"{SHOWN_SERIES}.101"), referenced(f"{SHOWN_SERIES}.104")))
+    before = web.get(url, "image/png").headers["etag"]
+    assert web.get(url, "image/png", if_none_match=before).status_code == 304
+    add(web, 104, image(104, gradient()))
+    assert web.get(url, "image/png", if_none_match=before).status_code == 200
 
 
 def test_w22_a_window_beside_a_presentation_state_is_400(web: Web, images: None) -> None:

@@ -97,7 +97,7 @@ def test_channels_and_segments_of_a_reference_are_named() -> None:
     item = content("WAVEFORM", ReferencedSOPSequence=[referenced(IMAGE, ReferencedWaveformChannels=[1, 2, 3, 0])])
     assert "channels 1.2 3.0" in page(report(item)).text
     item = content("IMAGE", ReferencedSOPSequence=[referenced(IMAGE, ReferencedSegmentNumber=4)])
-    assert "segments 4" in page(report(item)).text
+    assert "segment 4" in page(report(item)).text
 
 
 def test_an_item_by_reference_points_at_the_item_meant() -> None:
