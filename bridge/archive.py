@@ -28,6 +28,7 @@ from storage.objects.s3 import S3Settings
 from storage.records import InstanceRecord, Location
 
 HOT = "hot"
+LANDING = "landing@"  # followed by the node
 _OTHER_NODE_RETRY_S = 30
 
 
@@ -142,7 +143,7 @@ def prepare_store(settings: Settings) -> None:
 
 def landing_name(node: str) -> str:
     """The store name of a node's landing."""
-    return f"landing@{node}"
+    return f"{LANDING}{node}"
 
 
 def s3_settings(settings: Settings) -> S3Settings:

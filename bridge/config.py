@@ -237,6 +237,28 @@ class WebDestination:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Commitment:
+    """Storage commitment: what a device may ask at once, how long an answer may take."""
+
+    references: int = 20_000  # of one request
+    wait_s: float = 3600.0  # for landed instances to reach the object store
+    recheck_s: float = 5.0  # between two looks at what is not there yet
+    attempts: int = 20  # to report; then the job is dead
+    retry_s: float = 10.0  # doubled at each attempt
+    retry_max_s: float = 3600.0
+    keep_s: float = 30 * 86400.0  # ended ones stay listed, and their Transaction UIDs taken
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sender:
+    """The process that calls peers by itself."""
+
+    interval_s: float = 1.0
+    threads: int = 4  # jobs at a time
+    claim_s: float = 300.0  # a job whose process died is taken up by another after this
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Supervisor:
     """How the processes are kept alive."""
 
@@ -256,7 +278,8 @@ class Peer:
     host: str = ""  # where it listens; "" = the first of its addresses
     port: int = 0  # on which it listens; 0 = nothing can be sent to it
     site: str = ""  # "" = the called AE title's
-    services: tuple[str, ...] = ("echo", "store")
+    services: tuple[str, ...] = ("echo", "store", "commitment")
+    commitment_report: str = "new"  # new | same: the association on which it wants to hear
     sop_classes: tuple[str, ...] = ()  # UIDs; empty = all
     transfer_syntaxes: tuple[str, ...] = ()  # UIDs; empty = all
     associations: int = 0  # 0 = dimse.associations_per_peer
@@ -294,6 +317,8 @@ class Settings:
     retention: RetentionSettings = field(default_factory=RetentionSettings)
     worker: Worker = field(default_factory=Worker)
     forwarding: Forwarding = field(default_factory=Forwarding)
+    commitment: Commitment = field(default_factory=Commitment)
+    sender: Sender = field(default_factory=Sender)
     supervisor: Supervisor = field(default_factory=Supervisor)
     peers: tuple[Peer, ...] = ()
     ae_titles: tuple[CalledTitle, ...] = ()

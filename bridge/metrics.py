@@ -30,6 +30,7 @@ ASSOCIATIONS_OPEN = Gauge("bridge_associations_open", "Associations open now", m
 SENT = Counter(
     "bridge_sent_instances", "Instances sent by C-GET and C-MOVE, by service and outcome", ["service", "outcome"]
 )
+COMMITMENTS = Counter("bridge_commitments", "Requests of storage commitment that ended, by outcome", ["outcome"])
 HTTP_REQUESTS = Counter("bridge_http_requests", "HTTP answers, by route and status", ["route", "status"])
 HTTP_SECONDS = Histogram("bridge_http_seconds", "From request to the first byte, by route", ["route"], buckets=_SECONDS)
 HTTP_BYTES = Counter("bridge_http_sent_bytes", "Bytes of HTTP bodies sent")

@@ -24,6 +24,7 @@ from storage.keys import SITE, is_uid
 
 _LOG = logging.getLogger(__name__)
 SERVICES = ("echo", "store", "commitment", "find", "get", "move")
+REPORTS = ("new", "same")
 AE_TITLE_CHARACTERS = 16  # PS3.5 Table 6.2-1, AE
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _Signature = tuple[int, int, int]
@@ -140,6 +141,8 @@ def check(peer: Peer) -> None:
     for uid in (*peer.sop_classes, *peer.transfer_syntaxes):
         if not is_uid(uid):
             raise ConfigError(f"{where} has {uid!r} where UIDs belong")
+    if peer.commitment_report not in REPORTS:
+        raise ConfigError(f"{where} has commitment_report {peer.commitment_report!r}; it is {' or '.join(REPORTS)}")
     if peer.timezone:
         zone(peer.timezone, where)
 

@@ -16,6 +16,7 @@ from bridge import decisions
 from bridge.archive import Archive
 from bridge.describe import describe
 from bridge.errors import BridgeError, ConfigError
+from bridge.intact import is_intact
 from bridge.object_meta import assumed_from, record_from_meta
 from bridge.peers import Roster, known
 from storage.errors import InvalidKey, StorageError
@@ -182,12 +183,8 @@ def _record(archive: Archive, roster: Roster, kept: _Kept) -> InstanceRecord:
 
 def _damage(archive: Archive, record: InstanceRecord) -> str:
     """What is wrong with an instance's bytes; empty when nothing is."""
-    memory_bytes = archive.settings.storage.spool_memory_bytes
     try:
-        with read_back(
-            archive.read(record), record.data_set_offset, directory=archive.spool_directory, memory_bytes=memory_bytes
-        ) as payload:
-            return "" if payload.sha256 == record.sha256 else "other bytes than were stored"
+        return "" if is_intact(archive, record) else "other bytes than were stored"
     except (BridgeError, StorageError) as error:
         return str(error)
 

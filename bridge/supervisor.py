@@ -151,7 +151,11 @@ def _children(settings: Settings, dimse: socket.socket, http: socket.socket) -> 
         for name, opened, processes in doors
         for number in range(processes)
     ]
-    return [*children, Child("worker", [python, "-m", "bridge", "worker"], None)]
+    return [
+        *children,
+        Child("scp sender", [python, "-m", "scp.sender"], None),
+        Child("worker", [python, "-m", "bridge", "worker"], None),
+    ]
 
 
 def _environment(settings: Settings, config: Path | None) -> dict[str, str]:

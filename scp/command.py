@@ -24,6 +24,7 @@ class Element(IntEnum):
 
     GROUP_LENGTH = 0x0000
     AFFECTED_SOP_CLASS_UID = 0x0002
+    REQUESTED_SOP_CLASS_UID = 0x0003
     COMMAND_FIELD = 0x0100
     MESSAGE_ID = 0x0110
     MESSAGE_ID_RESPONDED_TO = 0x0120
@@ -34,6 +35,9 @@ class Element(IntEnum):
     OFFENDING_ELEMENT = 0x0901
     ERROR_COMMENT = 0x0902
     AFFECTED_SOP_INSTANCE_UID = 0x1000
+    REQUESTED_SOP_INSTANCE_UID = 0x1001
+    EVENT_TYPE_ID = 0x1002
+    ACTION_TYPE_ID = 0x1008
     NUMBER_OF_REMAINING_SUB_OPERATIONS = 0x1020
     NUMBER_OF_COMPLETED_SUB_OPERATIONS = 0x1021
     NUMBER_OF_FAILED_SUB_OPERATIONS = 0x1022
@@ -50,6 +54,8 @@ class CommandField(IntEnum):
     C_FIND = 0x0020
     C_MOVE = 0x0021
     C_ECHO = 0x0030
+    N_EVENT_REPORT = 0x0100
+    N_ACTION = 0x0130
     C_CANCEL = 0x0FFF
 
 
@@ -83,6 +89,10 @@ class Command:
     def uid(self, element: int) -> str:
         """A UI or AE value without its padding; empty when it is missing."""
         return self.elements.get(element, b"").decode("ascii", "replace").strip("\0 ")
+
+    def about(self, affected: int, requested: int) -> str:
+        """The UID of what the command is about: N-services request what C-services affect (PS3.7 §10.1.4.1)."""
+        return self.uid(affected) or self.uid(requested)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,13 +145,15 @@ def encode(response: Response) -> bytes:
     """The command set of a response, group length included."""
     request, status = response.command, response.status
     elements: dict[int, int | str | bytes] = {
-        Element.AFFECTED_SOP_CLASS_UID: request.uid(Element.AFFECTED_SOP_CLASS_UID),
+        Element.AFFECTED_SOP_CLASS_UID: request.about(Element.AFFECTED_SOP_CLASS_UID, Element.REQUESTED_SOP_CLASS_UID),
         Element.COMMAND_FIELD: request.field | RESPONSE,
         Element.MESSAGE_ID_RESPONDED_TO: request.message_id,
         Element.DATA_SET_TYPE: WITH_DATA_SET if response.has_data_set else NO_DATA_SET,
         Element.STATUS: status.code,
         Element.ERROR_COMMENT: status.comment[:COMMENT_LENGTH],
-        Element.AFFECTED_SOP_INSTANCE_UID: request.uid(Element.AFFECTED_SOP_INSTANCE_UID),
+        Element.AFFECTED_SOP_INSTANCE_UID: request.about(
+            Element.AFFECTED_SOP_INSTANCE_UID, Element.REQUESTED_SOP_INSTANCE_UID
+        ),
         **response.extra,
     }
     if status.offending_tag is not None:

@@ -18,6 +18,7 @@ from scp.models import PLAIN, QUERY_RETRIEVE, Options, agreed, options
 from scp.negotiation import Decision, Proposal, Request
 
 VERIFICATION = "1.2.840.10008.1.1"
+STORAGE_COMMITMENT = "1.2.840.10008.1.20.1"  # Push Model (PS3.4 §J.3)
 
 # Named "Storage" in PS3.6 Table A-1, but without a study: directory, commitment, non-patient objects.
 _NOT_INSTANCES = {
@@ -127,6 +128,8 @@ def service_of(abstract_syntax: str, *, unknown_sop_classes: bool) -> str | None
     """The service of an abstract syntax; None when this door does not offer it."""
     if abstract_syntax == VERIFICATION:
         return "echo"
+    if abstract_syntax == STORAGE_COMMITMENT:
+        return "commitment"
     if abstract_syntax in STORAGE_CLASSES:
         return "store"
     if abstract_syntax in QUERY_RETRIEVE:
@@ -144,7 +147,7 @@ def choose(proposed: Collection[str]) -> str:
 
 def _chosen(proposal: Proposal, service: str | None, *, is_sent: bool) -> str:
     """By what travels on the context: identifiers, objects that come in, objects that go out."""
-    if service in ("find", "move", "get") or (
+    if service in ("find", "move", "get", "commitment") or (
         is_sent and any(uid in proposal.transfer_syntaxes for uid in IDENTIFIER_SYNTAXES)
     ):
         # whatever can be decoded can be sent so, a compressed syntax would fit those stored in it alone (E14)

@@ -55,6 +55,11 @@ class Conversation:
             self._take(event)
         return self._is_cancelled
 
+    def has_request(self) -> bool:
+        """See Dialogue."""
+        self.is_cancelled()
+        return self.held is not None
+
     def invoke(self, context_id: int, command: bytes, data_set: Iterable[bytes]) -> Command:
         """See Dialogue. Raises Broken, PeerSilent among it after `response_timeout_s`."""
         self._response = None

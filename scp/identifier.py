@@ -42,8 +42,9 @@ class Identifier:
 class Gathering:
     """An identifier while its fragments come in."""
 
-    def __init__(self, call: Call) -> None:
+    def __init__(self, call: Call, limit_bytes: int | None = None) -> None:
         self._call = call
+        self._limit_bytes = limit_bytes or call.archive.settings.dimse.identifier_limit_bytes
         self._bytes = bytearray()
         if not call.command.has_data_set:
             raise InvalidRequest("the request has no identifier")
@@ -51,8 +52,8 @@ class Gathering:
     def write(self, chunk: memoryview) -> None:
         """Append. Raises TooLarge beyond the limit."""
         self._bytes += chunk
-        if len(self._bytes) > self._call.archive.settings.dimse.identifier_limit_bytes:
-            raise TooLarge("the identifier is larger than dimse.identifier_limit_bytes")
+        if len(self._bytes) > self._limit_bytes:
+            raise TooLarge(f"the data set of the request is larger than {self._limit_bytes} bytes")
 
     def whole(self) -> Document:
         """All of it, decoded by its own character set. Raises InvalidInstance."""

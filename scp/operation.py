@@ -84,6 +84,10 @@ class Dialogue(Protocol):
         """Whether a C-CANCEL for this operation has arrived; does not wait."""
         ...
 
+    def has_request(self) -> bool:
+        """Whether the peer has gone on with a further request, which waits until this operation is over."""
+        ...
+
     def invoke(self, context_id: int, command: bytes, data_set: Iterable[bytes]) -> Command:
         """Send a request on this association and wait for its response (a sub-operation of C-GET)."""
         ...
@@ -118,8 +122,11 @@ class Operation(Protocol):
         """Take a piece of the data set, which is valid only during the call. May raise BridgeError once."""
         ...
 
-    def complete(self) -> Status | Answer:
-        """The data set is whole: do it; returns the final response. Raises BridgeError, and lets Broken pass."""
+    def complete(self) -> Status | Answer | None:
+        """The data set is whole: do it; returns the final response, or None when it has been said already.
+
+        Raises BridgeError, and lets Broken pass.
+        """
         ...
 
     def abandon(self) -> None:

@@ -11,7 +11,7 @@ from bridge.config import Peer, Settings
 from bridge.peers import Network, Roster, network, roster
 from scp.negotiation import APPLICATION_CONTEXT, PROTOCOL_VERSION, Request
 
-EVERY_SERVICE = ("echo", "store", "find", "move", "get")
+EVERY_SERVICE = ("echo", "store", "commitment", "find", "move", "get")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,7 @@ class Caller:
     """An admitted requestor."""
 
     ae_title: str
+    called_ae_title: str  # how it calls us
     address: str
     site: str
     services: tuple[str, ...]
@@ -84,9 +85,10 @@ class Peers:
             raise Refused(CALLED_AE_NOT_RECOGNISED, f"the called AE title is not {ours}")
         if not request.calling_ae_title:
             raise Refused(CALLING_AE_NOT_RECOGNISED, "the calling AE title is empty")
-        return self._caller(request.calling_ae_title, address, known, sites.get(request.called_ae_title, ""))
+        return self._caller(request, address, known, sites.get(request.called_ae_title, ""))
 
-    def _caller(self, ae_title: str, address: str, roster: Roster, called_site: str) -> Caller:
+    def _caller(self, request: Request, address: str, roster: Roster, called_site: str) -> Caller:
+        ae_title = request.calling_ae_title
         dimse = self._settings.dimse
         known = [peer for peer in roster.peers if peer.ae_title.strip() == ae_title]
         for peer in known:
@@ -95,6 +97,7 @@ class Peers:
                     raise Refused(CALLED_AE_NOT_RECOGNISED, f"the peer {peer.name} is not of the site {called_site}")
                 return Caller(
                     ae_title=ae_title,
+                    called_ae_title=request.called_ae_title,
                     address=address,
                     site=peer.site or called_site or self._settings.site,
                     services=peer.services,
@@ -104,6 +107,7 @@ class Peers:
         if dimse.allow_any_peer or (not roster.peers and is_loopback(address)):
             return Caller(
                 ae_title=ae_title,
+                called_ae_title=request.called_ae_title,
                 address=address,
                 site=called_site or self._settings.site,
                 services=EVERY_SERVICE,

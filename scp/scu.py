@@ -9,7 +9,6 @@ setting of `[dimse]`: `connect_timeout_s`, `artim_timeout_s`, `response_timeout_
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,10 +18,10 @@ from scp import proposal
 from scp.connection import Broken, Connection
 from scp.outgoing import OperationFailed, Outcome, Outgoing
 from scp.proposal import Offer
+from scp.reach import NoAssociation, connected, rejected
 from scp.upper_layer import (
     AssociateAccepted,
     AssociateRejected,
-    Event,
     ProtocolError,
     Requestor,
 )
@@ -37,22 +36,6 @@ __all__ = [
     "open_association",
     "remote_of",
 ]
-
-# PS3.8 Table 9-21, what an administrator can do something about.
-_REJECTIONS = {
-    (1, 1, 3): "it does not know our AE title",
-    (1, 1, 7): "it is not the AE title that was called",
-    (2, 3, 1): "it is congested",
-    (2, 3, 2): "its limit of associations is reached",
-}
-
-
-class NoAssociation(Exception):
-    """The peer cannot be reached or does not want an association; the sentence says why. `is_transient`: try later."""
-
-    def __init__(self, message: str, *, is_transient: bool = True) -> None:
-        super().__init__(message)
-        self.is_transient = is_transient
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +58,10 @@ def open_association(
     remote: Remote, offers: Sequence[Offer], *, calling_ae_title: str, dimse: Dimse
 ) -> Iterator[Outgoing]:
     """An association with these contexts; released at the end, aborted when the block raises. Raises NoAssociation."""
-    try:
-        connected = socket.create_connection((remote.host, remote.port), timeout=dimse.connect_timeout_s)
-    except OSError as error:
-        raise NoAssociation(f"{remote.host}:{remote.port} cannot be reached: {error.strerror or error}") from error
     connection = Connection(
-        connected, Requestor(max_pdu_bytes=dimse.max_pdu_bytes), write_timeout_s=dimse.write_timeout_s
+        connected(remote.host, remote.port, dimse.connect_timeout_s),
+        Requestor(max_pdu_bytes=dimse.max_pdu_bytes),
+        write_timeout_s=dimse.write_timeout_s,
     )
     try:
         association = _associate(connection, remote, offers, calling_ae_title, dimse)
@@ -107,16 +88,8 @@ def _associate(
             acceptance = proposal.acceptance(answer.pdu, offers)
             return Outgoing(connection, acceptance.contexts, acceptance.max_pdu_bytes, dimse)
     except (Broken, ProtocolError) as error:
-        raise NoAssociation(f"{remote.ae_title} did not answer: {error}") from error
-    raise _refusal(remote, answer)
-
-
-def _refusal(remote: Remote, answer: Event) -> NoAssociation:
-    if not isinstance(answer, AssociateRejected):
-        return NoAssociation(f"{remote.ae_title} aborted")
-    reason = _REJECTIONS.get((answer.result, answer.source, answer.reason))
-    numbers = f"{answer.result}/{answer.source}/{answer.reason}"
-    return NoAssociation(
-        f"{remote.ae_title} refused: {reason} ({numbers})" if reason else f"{remote.ae_title} refused: {numbers}",
-        is_transient=answer.result == 2,
-    )
+        why = f"it did not answer as DICOM does: {error}; is it a DICOM port, and one without TLS?"
+        raise NoAssociation(f"{remote.host}:{remote.port} takes connections, but {why}") from error
+    if isinstance(answer, AssociateRejected):
+        raise rejected(answer.result, answer.source, answer.reason, ours=calling_ae_title, theirs=remote.ae_title)
+    raise NoAssociation(f"{remote.ae_title} aborted")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from scp.command import CommandField
+from scp.commitment import Commitment
 from scp.echo import Echo
 from scp.find import Find
 from scp.get import Get
@@ -21,4 +22,5 @@ SERVICES: dict[int, tuple[str, Callable[[Call], Operation]]] = {
     CommandField.C_FIND: ("find", Find),
     CommandField.C_GET: ("get", Get),
     CommandField.C_MOVE: ("move", Move),
+    CommandField.N_ACTION: ("commitment", Commitment),
 }

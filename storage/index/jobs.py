@@ -19,11 +19,11 @@ WAITING = "waiting"
 
 def add(
     session: Session, kind: str, key: str, target: str, payload: str, created_at: datetime, due_at: datetime
-) -> bool:
+) -> Job | None:
     """Take on work that is not taken on already."""
     session.rows(LOCK)  # two at once would not see each other's row
     if session.row(_KNOWN, {"at_kind": kind, "at_key": key}) is not None:
-        return False
+        return None
     session.run(
         _ADD,
         {
@@ -38,7 +38,12 @@ def add(
             "due_at": microseconds(due_at),
         },
     )
-    return True
+    return find(session, kind, key)
+
+
+def due(session: Session, kind: str, now: datetime, limit: int) -> list[Job]:
+    """Waiting jobs that are due, the longest overdue first."""
+    return [_job(row) for row in session.rows(_DUE, {"at_kind": kind, "now": microseconds(now), "most": limit})]
 
 
 def renew(
@@ -51,14 +56,14 @@ def renew(
 
 def find(session: Session, kind: str, key: str) -> Job | None:
     """The job of that kind and key."""
-    row = session.row(_FIND, {"at_kind": kind, "at_key": key})
+    row = session.row(_KNOWN, {"at_kind": kind, "at_key": key})
     return None if row is None else _job(row)
 
 
 def claim(session: Session, kind: str, now: datetime, until: datetime, limit: int) -> list[Job]:
     """Waiting jobs that are due, kept from others until that time."""
     session.rows(LOCK)
-    found = [_job(row) for row in session.rows(_DUE, {"at_kind": kind, "now": microseconds(now), "most": limit})]
+    found = due(session, kind, now, limit)
     if not found:
         return []
     session.run(_CLAIM, {"rows": session.listing([one.job_id for one in found]), "due_at": microseconds(until)})
@@ -112,8 +117,7 @@ def _job(row: tuple[Any, ...]) -> Job:
 
 
 _ADD = insert(job).values(settable(job, *(column.name for column in job.c if column.name != "id")))
-_KNOWN = select(job.c.id).where(at(job, "kind", "key"))
-_FIND = select(job).where(at(job, "kind", "key"))
+_KNOWN = select(job).where(at(job, "kind", "key"))
 _RENEW = (
     update(job)
     .values(settable(job, "due_at"))

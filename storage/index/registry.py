@@ -120,8 +120,8 @@ class Registry(Protocol):
         """All peers that are kept here, by name."""
         ...
 
-    def add_job(self, kind: str, key: str, *, target: str, payload: str, at: datetime, due_at: datetime) -> bool:
-        """Take on work; False when there is a job of that kind and key already."""
+    def add_job(self, kind: str, key: str, *, target: str, payload: str, at: datetime, due_at: datetime) -> Job | None:
+        """Take on work; None when there is a job of that kind and key already. Until `due_at` it is the caller's."""
         ...
 
     def renew_job(self, kind: str, key: str, *, target: str, payload: str, at: datetime, due_at: datetime) -> None:

@@ -88,7 +88,7 @@ def test_e2_the_offending_element_is_named(peer: Peer) -> None:
 @pytest.mark.parametrize(
     ("context_id", "field", "sop_class"),
     [
-        pytest.param(1, 0x0130, VERIFICATION, id="N-ACTION"),
+        pytest.param(1, 0x0120, VERIFICATION, id="N-SET"),
         pytest.param(1, 0x0777, VERIFICATION, id="no-command-of-the-standard"),
     ],
 )

@@ -84,7 +84,7 @@ def test_private_classes_are_accepted_by_switch() -> None:
     "uid",
     [
         "1.2.840.10008.5.1.4.31",  # Modality Worklist
-        "1.2.840.10008.1.20.1",  # Storage Commitment
+        "1.2.840.10008.1.20.2",  # Storage Commitment Pull Model, retired
         "1.2.840.10008.5.1.4.38.1",  # Hanging Protocol Storage: no study
         "1.2.840.10008.1.3.10",  # Media Storage Directory
         "1.2.840.10008.1.9",  # Basic Study Content Notification, retired

@@ -156,7 +156,7 @@ def test_a_peer_that_speaks_no_dicom_is_told_from_one_that_refuses() -> None:
         connection.recv(1 << 16)
         connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
 
-    with scripted(http) as port, pytest.raises(NoAssociation, match="did not answer"), called(port):
+    with scripted(http) as port, pytest.raises(NoAssociation, match="did not answer as DICOM does"), called(port):
         pass
 
 

@@ -12,7 +12,9 @@ import pytest
 
 from bridge.config import Dimse
 from bridge.config import Peer as KnownPeer
-from scp.trial import Failed, attempt
+from scp.scu import NoAssociation
+from scp.trial import attempt
+from tests.scp.device import device
 from tests.scp.running import running_door, settings
 from tests.scp.wire import ASSOCIATE_RJ, item, pdu
 
@@ -27,11 +29,10 @@ def call(port: int, *, host: str = "127.0.0.1", ae_title: str = "PEER") -> str:
 
 @contextmanager
 def answering(answer: Answer) -> Iterator[int]:
-    """A listener that answers the association's request like this; the connection before it only looks."""
+    """A listener that answers the association's request like this."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
 
         def serve() -> None:
-            listening.accept()[0].close()
             connection = listening.accept()[0]
             with connection:
                 connection.recv(65536)
@@ -67,8 +68,8 @@ def test_its_first_address_serves_for_a_host(tmp_path: Path) -> None:
     ("rejection", "words"),
     [
         ((1, 1, 1), "it gives no reason"),
-        ((1, 1, 3), "enter our AE title ARCHIVE"),
-        ((1, 1, 7), "another AE title than PEER"),
+        ((1, 1, 3), "does not know our AE title ARCHIVE"),
+        ((1, 1, 7), "its AE title is not PEER"),
         ((1, 2, 2), "another version"),
         ((2, 3, 1), "congested"),
         ((2, 3, 2), "limit of associations"),
@@ -78,21 +79,24 @@ def test_its_first_address_serves_for_a_host(tmp_path: Path) -> None:
 def test_a_refusal_is_explained_by_its_reason(rejection: tuple[int, int, int], words: str) -> None:
     with (
         answering(rejecting(*rejection)) as port,
-        pytest.raises(Failed, match="/".join(map(str, rejection)) + ".*" + words),
+        pytest.raises(NoAssociation, match="/".join(map(str, rejection)) + ".*" + words),
     ):
         call(port)
 
 
 def test_a_door_of_ours_that_does_not_know_the_caller_says_so(tmp_path: Path) -> None:
     known = (KnownPeer(name="a", ae_title="SOMEBODY"),)
-    with running_door(tmp_path, settings(peers=known)) as door, pytest.raises(Failed, match="does not know us"):
+    with (
+        running_door(tmp_path, settings(peers=known)) as door,
+        pytest.raises(NoAssociation, match="does not know our AE title"),
+    ):
         call(door.port)
 
 
 def test_a_port_where_nobody_listens() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
-    with pytest.raises(Failed, match="nobody listens"):
+    with pytest.raises(NoAssociation, match="nobody listens"):
         call(port)
 
 
@@ -103,24 +107,29 @@ def test_a_host_that_does_not_answer() -> None:
         port = listening.getsockname()[1]
         with (
             socket.create_connection(("127.0.0.1", port)),
-            pytest.raises(Failed, match=r"did not answer within 0\.5 s"),
+            pytest.raises(NoAssociation, match=r"no answer within 0\.5 s"),
         ):
             call(port)  # its queue is full, so the kernel drops us as a firewall would
 
 
 def test_a_name_that_nobody_knows() -> None:
-    with pytest.raises(Failed, match=r"the name nowhere\.invalid is not known"):
+    with pytest.raises(NoAssociation, match=r"the name nowhere\.invalid is not known"):
         call(104, host="nowhere.invalid")
 
 
 def test_a_peer_without_a_port() -> None:
-    with pytest.raises(Failed, match="do not know where it listens"):
+    with pytest.raises(NoAssociation, match="do not know where it listens"):
         call(0)
 
 
 def test_something_else_than_dicom() -> None:
     with (
         answering(lambda connection: connection.sendall(item(0x48, b"TTP/1.1 400 Bad Request\r\n\r\n"))) as port,
-        pytest.raises(Failed, match="is it a DICOM port"),
+        pytest.raises(NoAssociation, match="is it a DICOM port"),
     ):
         call(port)
+
+
+def test_a_peer_without_the_service_is_reached_all_the_same() -> None:
+    with device() as modality, pytest.raises(NoAssociation, match="not the service; the link itself works"):
+        call(modality.port, ae_title="CT01")
