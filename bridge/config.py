@@ -165,6 +165,7 @@ class Rendering:
     inline_frame_bytes: int = 4 << 20  # native frames up to this size are drawn by the door itself, not by a worker
     report_limit_bytes: int = 16 << 20  # of the DICOM JSON of a report, waveform or presentation state
     viewport_limit_px: int = 8192  # of each side
+    animation_limit_bytes: int = 128 << 20  # of all frames of an animated GIF together, not compressed
     thumbnail_px: int = 200  # of each side, where none is asked for
     thumbnail_scan_limit: int = 5000  # instances looked at to choose the one that stands for a study or series
     thumbnail_files_bytes: int = 512 << 20  # kept below storage.directory; 0 keeps none

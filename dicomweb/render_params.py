@@ -12,11 +12,16 @@ from typing import TypeVar
 
 from bridge.errors import InvalidRequest
 from bridge.render.parameters import Parameters
+from bridge.render.wording import PATIENT, TECHNIQUE
 from bridge.rendering.geometry import Viewport
+from bridge.rendering.profiles import CHOICES, NO
 from bridge.rendering.windows import LINEAR, LINEAR_EXACT, SIGMOID, Window
 
 _FUNCTIONS = {"linear": LINEAR, "linear-exact": LINEAR_EXACT, "sigmoid": SIGMOID}
 _DECIMAL = re.compile(r"[+-]?(?:[0-9]{1,12}(?:\.[0-9]{0,12})?|\.[0-9]{1,12})(?:[eE][+-]?[0-9]{1,2})?")
+
+ANNOTATIONS = frozenset({PATIENT, TECHNIQUE})
+_UNPRINTABLE = re.compile(r"[^ -~]")  # what must not stand in a header field
 
 _T = TypeVar("_T")
 Parameter = Callable[[str], str | None]
@@ -28,7 +33,25 @@ def parse_rendering(parameter: Parameter, *, viewport_limit_px: int) -> Paramete
         window=_parsed(parameter("window"), _window),
         viewport=_parsed(parameter("viewport"), lambda text: _viewport(text, viewport_limit_px)),
         quality=_parsed(parameter("quality"), _quality),
+        annotation=frozenset(annotation_words(parameter)) & ANNOTATIONS,
+        icc_profile=_parsed(parameter("iccprofile"), _icc_profile) or NO,
     )
+
+
+def annotation_words(parameter: Parameter) -> list[str]:
+    """The words of the annotation parameter, known or not (§8.3.5.1.1; W20). Raises InvalidRequest for an empty one."""
+    text = parameter("annotation")
+    words = [] if text is None else [word.strip() for word in text.split(",")]
+    if not all(words):
+        raise InvalidRequest("annotation is a list of the words patient and technique")
+    return words
+
+
+def unsupported_annotations(parameter: Parameter) -> str:
+    """The sentence of the warning about words we do not know, in the standard's words; "" when there are none."""
+    unknown = [word for word in annotation_words(parameter) if word not in ANNOTATIONS]
+    shown = ", ".join(_UNPRINTABLE.sub("?", word)[:40] for word in unknown[:10])
+    return f"The following annotation values are not supported: {shown}" if unknown else ""
 
 
 def parse_thumbnail(parameter: Parameter, *, viewport_limit_px: int) -> Viewport | None:
@@ -82,6 +105,13 @@ def _quality(text: str) -> int:
     if not (text.isascii() and text.isdigit()) or len(text) > 3 or not 1 <= int(text) <= 100:
         raise InvalidRequest("quality is a whole number from 1 to 100")
     return int(text)
+
+
+def _icc_profile(text: str) -> str:
+    """What profile to embed (§8.3.5.1.5; W21)."""
+    if text not in CHOICES:
+        raise InvalidRequest(f"iccprofile is one of {', '.join(CHOICES)}")
+    return text
 
 
 def _decimal(text: str, name: str) -> float:

@@ -16,7 +16,7 @@ from dicomweb.deps import Call
 from dicomweb.multipart import Part
 from dicomweb.negotiate import Chooser, Representation
 from dicomweb.paths import path_of
-from dicomweb.render_params import Parameter, parse_rendering
+from dicomweb.render_params import Parameter, parse_rendering, unsupported_annotations
 from dicomweb.reply import Header, Reply, streamed
 from dicomweb.untrusted import guards
 from dicomweb.wado import frame_numbers
@@ -33,7 +33,7 @@ def instance(call: Call) -> Reply:
     record = call.door.retrieve.instance(call.ref())
     several = call.door.render.shows_several(record)
     chosen = Chooser(wishes, one_item=True).rendered(call.door.render.media_types(record), several=several)
-    headers = [*_HEADERS, _tag(call, record, chosen)]
+    headers = [*_headers(call, call.parameter), _tag(call, record, chosen)]
     if unmodified(call.headers, headers[-1][1].decode()):
         return Reply(status=304, headers=headers)
     if chosen.multipart:
@@ -48,7 +48,7 @@ def frames(call: Call) -> Reply:
     wishes, parameters = call.wishes(), _parameters(call)
     record = call.door.retrieve.instance(call.ref())
     chosen = Chooser(wishes, one_item=len(numbers) == 1).rendered(call.door.render.media_types(record))
-    headers = [*_HEADERS, _tag(call, record, chosen)]
+    headers = [*_headers(call, call.parameter), _tag(call, record, chosen)]
     if unmodified(call.headers, headers[-1][1].decode()):
         return Reply(status=304, headers=headers)
     found = call.door.render.frames(record, numbers, chosen.media_type, parameters)
@@ -65,7 +65,7 @@ def instances(call: Call) -> Reply:
     first = next(parts, None)
     if first is None:
         raise NotAcceptable("nothing here can be rendered as the Accept header asks")
-    return _message(chain((first,), parts), first.content_type.partition(";")[0], list(_HEADERS))
+    return _message(chain((first,), parts), first.content_type.partition(";")[0], _headers(call, call.parameter))
 
 
 def alone(
@@ -77,7 +77,7 @@ def alone(
 ) -> Reply:
     """One thing drawn as `parameter` asks, in a single part answer: what the URI Service sends."""
     parameters = _parameters(call, parameter)
-    headers = [*_HEADERS, _tag(call, record, chosen)]
+    headers = [*_headers(call, parameter), _tag(call, record, chosen)]
     if unmodified(call.headers, headers[-1][1].decode()):
         return Reply(status=304, headers=headers)
     return _alone(call, record, draw(parameters), headers)
@@ -86,6 +86,12 @@ def alone(
 def _parameters(call: Call, parameter: Parameter | None = None) -> Parameters:
     limit_px = call.door.settings.rendering.viewport_limit_px
     return replace(parse_rendering(parameter or call.parameter, viewport_limit_px=limit_px), base=call.base)
+
+
+def _headers(call: Call, parameter: Parameter) -> list[Header]:
+    """What every answer carries; a warning where words of the annotation parameter are not known (W20)."""
+    sentence = unsupported_annotations(parameter)
+    return [*_HEADERS, (b"warning", f"299 {call.base}: {sentence}".encode("latin-1"))] if sentence else list(_HEADERS)
 
 
 def _tag(call: Call, record: InstanceRecord, chosen: Representation) -> Header:

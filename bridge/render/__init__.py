@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 from bridge.config import Settings
-from bridge.errors import NotAcceptable
+from bridge.errors import InvalidRequest, NotAcceptable
 from bridge.kinds import Kind
 from bridge.render.image import ImageRenderer
 from bridge.render.parameters import Parameters
@@ -18,6 +18,8 @@ from bridge.render.report import ReportRenderer
 from bridge.render.stored import StoredRenderer
 from bridge.render.subject import Rendered, Subject
 from bridge.render.waveform import WaveformRenderer
+from bridge.rendering.encoding import WITH_PROFILE
+from bridge.rendering.profiles import NO
 from bridge.retrieve import Retrieve
 from storage.records import InstanceRecord
 
@@ -73,19 +75,19 @@ class Render:
 
     def whole(self, record: InstanceRecord, media_type: str, parameters: Parameters) -> Rendered:
         """The instance as one thing. Raises NotAcceptable and what its renderer raises."""
-        subject = Subject(self._retrieve, record)
+        subject = _subject(self._retrieve, record, media_type, parameters)
         return self._renderer(subject).whole(subject, media_type, parameters)
 
     def parts(self, record: InstanceRecord, media_type: str, parameters: Parameters) -> Iterator[Rendered]:
         """The instance as the parts of a multipart answer. Raises as `whole` does."""
-        subject = Subject(self._retrieve, record)
+        subject = _subject(self._retrieve, record, media_type, parameters)
         return self._renderer(subject).parts(subject, media_type, parameters)
 
     def frames(
         self, record: InstanceRecord, numbers: Sequence[int], media_type: str, parameters: Parameters
     ) -> Iterator[Rendered]:
         """These frames of an image. Raises NotAcceptable for anything else, and what the renderer raises."""
-        subject = Subject(self._retrieve, record)
+        subject = _subject(self._retrieve, record, media_type, parameters)
         if subject.kind is not Kind.IMAGE:
             raise NotAcceptable(f"a {subject.kind} has no frames that can be rendered")
         return self._image.frames(subject, numbers, media_type, parameters)
@@ -105,3 +107,10 @@ class Render:
         if renderer is None:
             raise NotAcceptable(f"a {subject.kind} cannot be rendered")
         return renderer
+
+
+def _subject(retrieve: Retrieve, record: InstanceRecord, media_type: str, parameters: Parameters) -> Subject:
+    """Raises InvalidRequest for a profile in a type that carries none (PS3.18 §8.3.5.1.5; DICOM.md W21)."""
+    if parameters.icc_profile != NO and media_type not in WITH_PROFILE:
+        raise InvalidRequest(f"{media_type} carries no colour profile; iccprofile may only be no")
+    return Subject(retrieve, record)

@@ -16,6 +16,8 @@ from bridge.errors import InvalidInstance, NotAcceptable
 from bridge.extents import DataSetBytes
 from bridge.frames import FrameTable
 from bridge.header_syntax import syntax_of
+from bridge.render.timing import TIMING
+from bridge.render.wording import KEYWORDS
 from bridge.rendering.header import Header, read_header
 from bridge.scan import Scanner
 from bridge.source import BufferSource
@@ -23,6 +25,7 @@ from storage.records import InstanceRecord
 
 _READ_AHEAD_BYTES = 4 << 20  # header and first frame come in one read up to here
 _OVERHEAD_BYTES = 2000  # of one entry's objects
+_ABOUT = (*KEYWORDS, *TIMING, "RepresentativeFrameNumber")
 
 
 class Headers:
@@ -44,8 +47,7 @@ class Headers:
                 return self._kept[record.data_set_sha256][0], source
         source = _read_ahead(source, table, self._header_limit)
         header = self._scanned(record, table, source)
-        size = len(orjson.dumps(header.whole)) + sum(len(orjson.dumps(one)) for one in header.frames.values())
-        self._keep(record.data_set_sha256, header, size + _OVERHEAD_BYTES)
+        self._keep(record.data_set_sha256, header, header.size_bytes + _OVERHEAD_BYTES)
         return header, source
 
     def _scanned(self, record: InstanceRecord, table: FrameTable, source: DataSetBytes) -> Header:
@@ -64,7 +66,7 @@ class Headers:
             scanner.run()
         except InvalidInstance as error:
             raise NotAcceptable(f"the header of the image cannot be read: {error}") from error
-        return read_header(orjson.loads(scanner.json.replace(b"\0", b"")))
+        return read_header(orjson.loads(scanner.json.replace(b"\0", b"")), _ABOUT)
 
     def _keep(self, key: str, header: Header, size: int) -> None:
         with self._lock:

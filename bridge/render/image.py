@@ -7,9 +7,12 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 import orjson
+from PIL import Image
 
+from bridge.attributes import Attributes
 from bridge.config import Settings
 from bridge.errors import NotAcceptable, NotFound
+from bridge.extents import DataSetBytes
 from bridge.frame_reader import FrameBytes, check_numbers, codestreams, frame_count, native_frames
 from bridge.frames import FrameTable, PixelDescription
 from bridge.outgoing import frame_table_of
@@ -18,9 +21,12 @@ from bridge.presentation.values import Presentation, without_texts
 from bridge.render.headers import Headers
 from bridge.render.parameters import Parameters
 from bridge.render.subject import Rendered, Subject, rendered
-from bridge.rendering.drawing import Drawing, draw
-from bridge.rendering.encoding import STILLS
+from bridge.render.timing import durations_ms
+from bridge.render.wording import PATIENT, TECHNIQUE, annotation_lines
+from bridge.rendering.drawing import RAW, Drawing, draw, raw_image
+from bridge.rendering.encoding import GIF, STILLS, animated
 from bridge.rendering.header import Header
+from bridge.rendering.profiles import NO, YES
 from bridge.rendering.refusal import Unpaintable
 from bridge.syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, lookup
 from storage.records import InstanceRecord
@@ -42,6 +48,7 @@ class ImageRenderer:
     def __init__(self, settings: Settings) -> None:
         rendering = settings.rendering
         self._inline_frame_bytes = rendering.inline_frame_bytes
+        self._animation_limit_bytes = rendering.animation_limit_bytes
         self._headers = Headers(
             limit_bytes=rendering.header_cache_bytes,
             header_limit_bytes=rendering.header_limit_bytes,
@@ -53,8 +60,20 @@ class ImageRenderer:
         return STILLS
 
     def whole(self, subject: Subject, media_type: str, parameters: Parameters) -> Rendered:
-        """One picture that stands for the instance: its only frame, or the middle one."""
-        return next(self.frames(subject, ((self.count(subject) + 1) // 2,), media_type, parameters))
+        """One picture that stands for the instance: its only frame, the one it names for that, or the middle one.
+
+        As a GIF all frames, in motion. Raises as `frames` does.
+        """
+        table = _table_of(subject)
+        count = frame_count(table)
+        if count > 1 and media_type == GIF and parameters.motion:
+            return self._animation(subject, count, parameters)
+        number = (count + 1) // 2
+        if count > 1:
+            header, _ = self._header(subject, table)
+            named = Attributes(header.about).integer("RepresentativeFrameNumber")
+            number = named if 0 < named <= count else number
+        return next(self.frames(subject, (number,), media_type, parameters))
 
     def parts(self, subject: Subject, media_type: str, parameters: Parameters) -> Iterator[Rendered]:
         """Every frame."""
@@ -83,13 +102,26 @@ class ImageRenderer:
         if table.encapsulated and (stored is None or not stored.decodable):
             name = stored.name if stored else record.transfer_syntax_uid
             raise NotAcceptable(f"{name} cannot be decoded here, so it cannot be rendered")
-        header, source = self._headers.of(record, table, subject.retrieve.data_set(record))
+        header, source = self._header(subject, table)
         read = codestreams if table.encapsulated else native_frames
-        frames = read(table, numbers, source)
-        for frame in frames:
+        for frame in read(table, numbers, source):
             drawing = _drawing(table, record, header, frame.number, media_type, parameters, state)
             body = self._drawn(subject, table, frame, drawing)
             yield rendered(media_type, body, frame.number if frame_count(table) > 1 else None)
+
+    def _animation(self, subject: Subject, count: int, parameters: Parameters) -> Rendered:
+        """All frames as one GIF. Raises NotAcceptable beyond the limit of what is held in memory for it."""
+        images: list[Image.Image] = []
+        for frame in self.frames(subject, range(1, count + 1), RAW, parameters):
+            body = b"".join(frame.chunks)
+            if len(body) * count > self._animation_limit_bytes:
+                raise NotAcceptable("the animation would be too large; ask for a smaller viewport or single frames")
+            images.append(raw_image(body))
+        header, _ = self._header(subject, _table_of(subject))
+        return rendered(GIF, animated(images, durations_ms(Attributes(header.about), count)))
+
+    def _header(self, subject: Subject, table: FrameTable) -> tuple[Header, DataSetBytes]:
+        return self._headers.of(subject.record, table, subject.retrieve.data_set(subject.record))
 
     def _drawn(self, subject: Subject, table: FrameTable, frame: FrameBytes, drawing: Drawing) -> bytes:
         data = b"".join(frame.chunks)
@@ -97,7 +129,8 @@ class ImageRenderer:
         if table.encapsulated:
             uid = subject.record.transfer_syntax_uid
             return pixels.draw(data, table.description, uid, drawing.to_json())
-        if len(data) > self._inline_frame_bytes:
+        reads_profile = drawing.own_profile and drawing.icc_profile not in (NO, YES)  # a stranger's, by a library in C
+        if len(data) > self._inline_frame_bytes or reads_profile:
             return pixels.draw(data, table.description, EXPLICIT_VR_LITTLE_ENDIAN, drawing.to_json())
         try:
             return draw(data, drawing)
@@ -144,4 +177,12 @@ def _drawing(
         quality=parameters.quality,
         window=parameters.window,
         viewport=parameters.viewport,
+        left=_lines(header, PATIENT, parameters),
+        right=_lines(header, TECHNIQUE, parameters),
+        icc_profile=parameters.icc_profile,
+        own_profile=b"" if parameters.icc_profile == NO else header.profile,
     )
+
+
+def _lines(header: Header, kind: str, parameters: Parameters) -> tuple[str, ...]:
+    return annotation_lines(Attributes(header.about), kind) if kind in parameters.annotation else ()

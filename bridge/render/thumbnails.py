@@ -62,7 +62,7 @@ class Thumbnails:
         return body
 
     def _drawn(self, record: InstanceRecord, media_type: str, box: Viewport, frame: int | None) -> bytes:
-        parameters = Parameters(viewport=box, quality=_QUALITY, texts=False)
+        parameters = Parameters(viewport=box, quality=_QUALITY, texts=False, motion=False)
         if frame is None and media_type not in self._render.media_types(record):
             return card(Subject(self._retrieve, record).kind, media_type, box, _QUALITY)
         if frame is None:

@@ -15,10 +15,12 @@ from bridge.attributes import Attributes
 from bridge.frames import PixelDescription
 from bridge.presentation.painting import present
 from bridge.presentation.values import Presentation, from_values
+from bridge.rendering.annotation import annotated
 from bridge.rendering.colour import palette_pixels, rgb_pixels
-from bridge.rendering.encoding import DEFAULT_QUALITY, encoded
+from bridge.rendering.encoding import encoded
 from bridge.rendering.geometry import Viewport, pixel_ratio, placed
 from bridge.rendering.grey import grey_levels
+from bridge.rendering.profiles import NO, with_profile
 from bridge.rendering.refusal import Unpaintable
 from bridge.rendering.samples import stored_values, words_of
 from bridge.rendering.windows import Window
@@ -37,11 +39,16 @@ class Drawing:
     window: Window | None = None
     viewport: Viewport | None = None
     presentation: Presentation | None = None
+    left: tuple[str, ...] = ()  # lines of text in the upper left corner
+    right: tuple[str, ...] = ()
+    icc_profile: str = NO
+    own_profile: bytes = b""
 
     def to_json(self) -> str:
         """As text for a worker."""
         values = asdict(self)
         values["attributes_json"] = self.attributes_json.decode()
+        values["own_profile"] = self.own_profile.hex()
         return orjson.dumps(values).decode()
 
     @classmethod
@@ -49,6 +56,8 @@ class Drawing:
         """The inverse of `to_json`."""
         values: dict[str, Any] = orjson.loads(text)
         values["attributes_json"] = values["attributes_json"].encode()
+        values["own_profile"] = bytes.fromhex(values["own_profile"])
+        values["left"], values["right"] = tuple(values["left"]), tuple(values["right"])
         values["description"] = PixelDescription(**values["description"])
         values["window"] = Window(**values["window"]) if values["window"] else None
         values["viewport"] = Viewport(**values["viewport"]) if values["viewport"] else None
@@ -58,10 +67,11 @@ class Drawing:
 
 def draw(frame: bytes, drawing: Drawing) -> bytes:
     """The picture of a native frame as a file. Raises Unpaintable."""
-    image = painted(frame, drawing)
+    image = annotated(painted(frame, drawing), drawing.left, drawing.right)
     if drawing.media_type == RAW:
         return b"%-4b%10d%10d" % (image.mode.encode(), *image.size) + image.tobytes()
-    return encoded(image, drawing.media_type, drawing.quality or DEFAULT_QUALITY)
+    image, profile = with_profile(image, drawing.icc_profile, drawing.own_profile)
+    return encoded(image, drawing.media_type, drawing.quality, profile)
 
 
 def painted(frame: bytes, drawing: Drawing) -> Image.Image:

@@ -11,6 +11,7 @@ from bridge.rendering.refusal import Unpaintable
 
 JPEG, PNG, GIF, WEBP, JP2 = "image/jpeg", "image/png", "image/gif", "image/webp", "image/jp2"
 STILLS = (JPEG, PNG, GIF, WEBP, JP2)  # the default first (Table 8.7.4-1); WebP is our own addition
+WITH_PROFILE = frozenset({JPEG, PNG, WEBP})  # types that carry a colour profile
 
 DEFAULT_QUALITY = 90
 _SIDE_LIMITS = {JPEG: 65535, GIF: 65535, WEBP: 16383}

@@ -7,7 +7,7 @@ remembered; wider integers and floats are computed pixel by pixel.
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from bridge.attributes import Attributes
 from bridge.rendering.samples import StoredValues, Words
 from bridge.rendering.tables import Table, lookup_table
-from bridge.rendering.windows import BRIGHTEST, FUNCTIONS, LINEAR, Window, spanning
+from bridge.rendering.windows import BRIGHTEST, FUNCTIONS, LINEAR, LINEAR_EXACT, Window, spanning
 
 Levels = NDArray[np.uint8]
 Values = NDArray[np.float64]
@@ -41,7 +41,8 @@ class Grey:
         """The output of the Modality LUT (PS3.3 §C.11.1)."""
         if self.modality is not None:
             return self.modality.apply(stored).astype(np.float64)
-        return stored * self.slope + self.intercept
+        with np.errstate(all="ignore"):
+            return stored * self.slope + self.intercept
 
     def levels(self, values: Values, automatic: Window) -> Levels:
         """8-bit grey levels of modality values, through `automatic` where the image says nothing."""
@@ -94,7 +95,10 @@ def grey_levels(words: Words, stored: StoredValues, attributes_json: bytes, wind
     """Grey levels of whole words as `samples.words_of` gives them; `attributes_json` is one frame's DICOM JSON."""
     if words.dtype.kind == "f":
         grey = _parsed(attributes_json, stored.signed, window)
-        return _computed(words.astype(np.float64), grey, _float_padding(attributes_json), words)
+        if isinstance(grey.voi, Window) and window is None:
+            grey = replace(grey, voi=_for_floats(grey.voi))
+        values = grey.modality_values(words.astype(np.float64))
+        return _computed(values, grey, _float_padding(attributes_json), words)
     if stored.bits_allocated > _TABLE_BITS:
         grey = _parsed(attributes_json, stored.signed, window)
         values = stored.of(words)
@@ -142,6 +146,11 @@ def _computed(values: Values, grey: Grey, padding: tuple[float, float] | None, s
         usable &= (stored < padding[0]) | (stored > padding[1])
     automatic = _range_of(values[usable])
     return grey.levels(np.nan_to_num(values, nan=-np.inf, posinf=np.inf, neginf=-np.inf), automatic)
+
+
+def _for_floats(window: Window) -> Window:
+    """A linear window of width 1 would be a threshold; with values between 0 and 1 its writer meant the exact one."""
+    return replace(window, function=LINEAR_EXACT) if window.function == LINEAR and window.width <= 1 else window
 
 
 def _range_of(values: Values) -> Window:

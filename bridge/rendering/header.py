@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from bridge.attributes import key_of
+import orjson
+
+from bridge.attributes import Attributes, key_of
 
 PALETTE_CHANNELS = ("Red", "Green", "Blue")
 
@@ -32,10 +34,21 @@ _GROUPS = {
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """`whole` holds for every frame, `frames` what differs in one of them, by number from 1 on."""
+    """`whole` holds for every frame, `frames` what differs in one of them, by number from 1 on.
+
+    `about` is what does not decide how the samples look. `profile` is the ICC profile, empty when there is none.
+    """
 
     whole: dict[str, Any]
     frames: dict[int, dict[str, Any]] = field(default_factory=dict)
+    about: dict[str, Any] = field(default_factory=dict)
+    profile: bytes = b""
+
+    @property
+    def size_bytes(self) -> int:
+        """About what it takes in memory."""
+        parts = (self.whole, self.about, *self.frames.values())
+        return len(self.profile) + sum(len(orjson.dumps(part)) for part in parts)
 
     def of_frame(self, number: int) -> dict[str, Any]:
         """The attributes of one frame as a DICOM JSON object."""
@@ -44,16 +57,28 @@ class Header:
 
 
 def read_header(document: Mapping[str, Any], also: tuple[str, ...] = ()) -> Header:
-    """The header of a data set; `also` are keywords of further top-level attributes to keep."""
-    kept = {key_of(keyword) for keyword in (*_KEPT, *also)}
-    whole = {key: element for key, element in document.items() if key in kept}
+    """The header of a data set; `also` are keywords of the top-level attributes to keep in `about`."""
+    whole = _chosen(document, _KEPT)
     for shared in _items(document, "SharedFunctionalGroupsSequence"):
         whole.update(_flattened(shared))
     frames = {}
     for number, groups in enumerate(_items(document, "PerFrameFunctionalGroupsSequence"), 1):
         if flat := _flattened(groups):
             frames[number] = flat
-    return Header(whole, frames)
+    return Header(whole, frames, _chosen(document, also), _profile(document))
+
+
+def _chosen(document: Mapping[str, Any], keywords: tuple[str, ...]) -> dict[str, Any]:
+    keys = map(key_of, keywords)
+    return {key: document[key] for key in keys if key in document}
+
+
+def _profile(document: Mapping[str, Any]) -> bytes:
+    """At the top, or of the first optical path of a microscopic image (PS3.3 §C.11.15, §C.8.12.5)."""
+    for data_set in (document, *_items(document, "OpticalPathSequence")[:1]):
+        if profile := Attributes(data_set).binary("ICCProfile"):
+            return profile
+    return b""
 
 
 def _flattened(groups: Mapping[str, Any]) -> dict[str, Any]:
