@@ -5,6 +5,7 @@ Runs inside a codec worker only. A stream that is broken or contradicts its desc
 
 from __future__ import annotations
 
+import io
 import zlib
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +13,9 @@ from typing import Any
 import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image, ImageSequence
 
+from bridge.codestream import Jpeg2000Header, JpegHeader, NoImage
 from bridge.pixel_job import Job
 
 Samples = NDArray[Any]
@@ -32,13 +35,15 @@ def decode(job: Job, codestream: bytes | bytearray) -> bytes:
         raise Undecodable("there is no codec for this transfer syntax")
     try:
         return decoder(job, bytes(codestream))
+    except NoImage as error:
+        raise Undecodable(str(error)) from error
     except (RuntimeError, ValueError, zlib.error) as error:  # imagecodecs' errors are RuntimeErrors
         raise Undecodable("the compressed frame is broken") from error
 
 
 def _jpeg(job: Job, codestream: bytes) -> bytes:
     """ISO 10918-1, lossy and lossless, 2 to 16 bits."""
-    header = _JpegHeader(codestream)
+    header = JpegHeader(codestream)
     if codestream.rfind(_END) < header.position:
         raise Undecodable("the compressed frame is cut off")  # the codec would fill up with grey
     _check_size(job, header.rows, header.columns, header.components)
@@ -56,7 +61,7 @@ def _jpeg(job: Job, codestream: bytes) -> bytes:
 
 def _jpeg_ls(job: Job, codestream: bytes) -> bytes:
     """ISO 14495-1."""
-    header = _JpegHeader(codestream)
+    header = JpegHeader(codestream)
     _check_size(job, header.rows, header.columns, header.components)
     return _native(job, imagecodecs.jpegls_decode(codestream), header.precision, signed=False)
 
@@ -122,6 +127,27 @@ def _native_frame(job: Job, frame: bytes) -> bytes:
     return planes.T.tobytes()
 
 
+def _png(job: Job, file: bytes) -> bytes:
+    """ISO 15948: a palette becomes its colours, what is transparent loses that."""
+    samples = imagecodecs.png_decode(file)
+    if samples.ndim == 3 and samples.shape[2] in (2, 4):
+        samples = samples[..., :-1]
+    if samples.ndim == 2 and job.samples_per_pixel == 3:  # a grey palette
+        samples = np.repeat(samples[..., None], 3, axis=2)
+    return _native(job, samples, 8 * samples.itemsize, signed=False)
+
+
+def _gif(job: Job, file: bytes) -> bytes:
+    """GIF 89a: all pictures, one below the other, as a player shows them."""
+    try:
+        with Image.open(io.BytesIO(file), formats=["GIF"]) as pictures:
+            if pictures.width != job.columns or pictures.height * getattr(pictures, "n_frames", 1) != job.rows:
+                raise Undecodable("the compressed frame has another size than the image")
+            return b"".join(picture.convert("RGB").tobytes() for picture in ImageSequence.Iterator(pictures))
+    except (OSError, EOFError, SyntaxError, Image.DecompressionBombError) as error:
+        raise Undecodable("the compressed frame is broken") from error
+
+
 _DECODERS: dict[str, Callable[[Job, bytes], bytes]] = {
     **dict.fromkeys((_JPEG + suffix for suffix in ("50", "51", "53", "55", "57", "70")), _jpeg),
     **dict.fromkeys((_JPEG + suffix for suffix in ("80", "81")), _jpeg_ls),
@@ -131,6 +157,8 @@ _DECODERS: dict[str, Callable[[Job, bytes], bytes]] = {
     "1.2.840.10008.1.2.5": _rle,
     "1.2.840.10008.1.2.8.1": _deflated_frame,
     "1.2.840.10008.1.2.1.98": _uncompressed,
+    "image/png": _png,  # picture files have no transfer syntax; they are converted when they come in
+    "image/gif": _gif,
     "1.2.840.10008.1.2.1": _native_frame,
 }
 
@@ -169,42 +197,8 @@ def _check_size(job: Job, rows: int, columns: int, components: int) -> None:
         raise Undecodable("the compressed frame has another size than the image")
 
 
-class _JpegHeader:
-    """What the marker segments of a JPEG or JPEG-LS stream say (ISO 10918-1 B.2.2). Raises Undecodable."""
-
-    _FRAMES = frozenset((*range(0xC0, 0xC4), *range(0xC5, 0xC8), *range(0xC9, 0xCC), *range(0xCD, 0xD0), 0xF7))
-
-    def __init__(self, stream: bytes) -> None:
-        self.adobe_transform: int | None = None
-        position = 2
-        while True:
-            position = stream.find(b"\xff", position)
-            if position < 0 or position + 4 > len(stream):
-                raise Undecodable("the compressed frame has no image in it")
-            marker = stream[position + 1]
-            if marker in (0x00, 0x01, 0xFF) or 0xD0 <= marker <= 0xD9:  # fill bytes and markers without a segment
-                position += 1 if marker == 0xFF else 2
-                continue
-            segment = stream[position + 4 : position + 2 + int.from_bytes(stream[position + 2 : position + 4], "big")]
-            if marker == 0xEE and segment[:5] == b"Adobe" and len(segment) >= 12:
-                self.adobe_transform = segment[11]
-            if marker in self._FRAMES and len(segment) >= 6:
-                break
-            position += 4 + len(segment)
-        self.position = position
-        self.lossless = marker in (0xC3, 0xC7, 0xCB, 0xCF)
-        self.precision = segment[0]
-        self.rows = int.from_bytes(segment[1:3], "big")
-        self.columns = int.from_bytes(segment[3:5], "big")
-        self.components = segment[5]
-
-
 def _codestream_parameters(job: Job, stream: bytes) -> tuple[int, bool]:
-    """(precision, signed?) of a JPEG 2000 codestream, bare or in a JP2 box (ISO 15444-1 A.5.1). Raises Undecodable."""
-    start = stream.find(b"\xff\x4f\xff\x51")
-    size = stream[start + 6 : start + 43]
-    if start < 0 or len(size) < 37:
-        raise Undecodable("the compressed frame has no image in it")
-    right, bottom, left, top = (int.from_bytes(size[at : at + 4], "big") for at in (2, 6, 10, 14))
-    _check_size(job, bottom - top, right - left, int.from_bytes(size[34:36], "big"))
-    return (size[36] & 0x7F) + 1, bool(size[36] & 0x80)
+    """(precision, signed?) of a JPEG 2000 codestream, bare or in a JP2 box. Raises NoImage or Undecodable."""
+    header = Jpeg2000Header(stream)
+    _check_size(job, header.rows, header.columns, header.components)
+    return header.precision, header.signed

@@ -23,6 +23,7 @@ from dicomweb.negotiate import DICOM, MULTIPART, XML, Representation, report
 from dicomweb.problem import headers_of
 from dicomweb.reply import Header, Reply, whole
 from dicomweb.store_batch import Batch
+from dicomweb.store_documents import METADATA_TYPES, Documents
 from dicomweb.store_report import Failed, Result
 from dicomweb.xml import native_model
 
@@ -103,7 +104,7 @@ class Files:
 
 
 # PS3.18 Table 10.5.2-1: what the parts of a message are -> who takes them.
-RECEIVERS: dict[str, Callable[[Call, Batch], Receiver]] = {DICOM: Files}
+RECEIVERS: dict[str, Callable[[Call, Batch], Receiver]] = {DICOM: Files, **dict.fromkeys(METADATA_TYPES, Documents)}
 
 
 def store(call: Call) -> Reply:

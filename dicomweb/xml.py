@@ -51,7 +51,7 @@ def _value(vr: str, number: int, value: Any) -> Iterator[str]:
         yield from _person_name(value or {})
         yield "</PersonName>"
     elif value is not None:  # an empty value among several is told by the numbers left out
-        yield f'<Value number="{number}">{escape(_clean(value))}</Value>'
+        yield f'<Value number="{number}">{_content_of(value)}</Value>'
 
 
 def _person_name(groups: dict[str, str]) -> Iterator[str]:
@@ -60,7 +60,7 @@ def _person_name(groups: dict[str, str]) -> Iterator[str]:
             yield f"<{group}>"
             for name, component in zip(_COMPONENTS, groups[group].split("^"), strict=False):
                 if component:
-                    yield f"<{name}>{escape(_clean(component))}</{name}>"
+                    yield f"<{name}>{_content_of(component)}</{name}>"
             yield f"</{group}>"
 
 
@@ -79,6 +79,11 @@ def _creator(key: str, document: dict[str, Element]) -> str:
     block = document.get(f"{tag & 0xFFFF0000 | tag >> 8 & 0xFF:08X}", {})
     names = block.get("Value", [])
     return f" privateCreator={quoteattr(_clean(names[0]))}" if names else ""
+
+
+def _content_of(value: object) -> str:
+    """Character data; a carriage return needs a reference, or parsers make a line feed of it (XML 1.0 §2.11)."""
+    return escape(_clean(value), {"\r": "&#13;"})
 
 
 def _clean(value: object) -> str:
