@@ -20,7 +20,9 @@ _GROUPS = ("Alphabetic", "Ideographic", "Phonetic")  # PS3.18 Table F.2.3-1
 
 @functools.cache
 def key_of(keyword: str) -> str:
-    """The DICOM JSON key of an attribute of PS3.6."""
+    """The DICOM JSON key of an attribute, by its keyword of PS3.6; a key stays as it is."""
+    if keyword[:1].isdigit():
+        return keyword
     from pydicom.datadict import tag_for_keyword
 
     tag = tag_for_keyword(keyword)
@@ -39,11 +41,11 @@ class Attributes:
 
     def __contains__(self, keyword: str) -> bool:
         """Is the element there, with a value or empty?"""
-        return _key(keyword) in self._elements
+        return key_of(keyword) in self._elements
 
     def values(self, keyword: str) -> Sequence[Any]:
         """The values as JSON has them; empty ones among others are None."""
-        element = self._elements.get(_key(keyword))
+        element = self._elements.get(key_of(keyword))
         found = element.get("Value") if isinstance(element, dict) else None
         return found if isinstance(found, list) else ()
 
@@ -53,7 +55,8 @@ class Attributes:
 
     def text(self, keyword: str) -> str:
         """The first value as text, or ""."""
-        return next(iter(self.texts(keyword)), "")
+        values = self.values(keyword)
+        return _text(values[0]) if values else ""
 
     def numbers(self, keyword: str) -> list[float]:
         """Every value, if all of them are finite numbers; else nothing."""
@@ -75,11 +78,11 @@ class Attributes:
 
     def item(self, keyword: str) -> Attributes:
         """The first item of a sequence, or an empty one."""
-        return next(iter(self.items(keyword)), _NOTHING)
+        return next((Attributes(item) for item in self.values(keyword) if isinstance(item, dict)), NOTHING)
 
     def binary(self, keyword: str, fetch: Fetch | None = None) -> bytes:
         """A value field of bytes or words, little endian, whether it stands inline or is given by reference."""
-        element = self._elements.get(_key(keyword))
+        element = self._elements.get(key_of(keyword))
         if not isinstance(element, dict):
             return b""
         path = self.bulk_path(keyword)
@@ -92,24 +95,20 @@ class Attributes:
 
     def bulk_path(self, keyword: str) -> str:
         """Where a value that is given by reference lies in its instance, such as `54000100/1/54001010`; or ""."""
-        element = self._elements.get(_key(keyword))
+        element = self._elements.get(key_of(keyword))
         link = element.get("BulkDataURI") if isinstance(element, dict) else None
         return link.rpartition("/bulkdata/")[2] if isinstance(link, str) else ""
 
     def picked(self, *keywords: str) -> dict[str, Any]:
         """These elements as they are, by key; those that are not there left out."""
-        return {key: self._elements[key] for key in map(_key, keywords) if key in self._elements}
+        return {key: self._elements[key] for key in map(key_of, keywords) if key in self._elements}
 
     def keys(self) -> list[str]:
         """The keys of all elements, in their order."""
         return list(self._elements)
 
 
-_NOTHING = Attributes({})
-
-
-def _key(keyword: str) -> str:
-    return keyword if keyword[:1].isdigit() else key_of(keyword)
+NOTHING = Attributes({})
 
 
 def _text(value: Any) -> str:

@@ -98,9 +98,8 @@ def _tag(call: Call, record: InstanceRecord, chosen: Representation) -> Header:
     """What was stored, what was asked, what is sent, and who draws: together they name the bytes."""
     form = f"{EDITION}{chosen.content_type}{chosen.multipart}{call.base}"
     if call.door.render.shows_others(record):
-        form += str(
-            call.door.archive.index.revision(replace(record.ref, series_instance_uid=None, sop_instance_uid=None))
-        )
+        study = replace(record.ref, series_instance_uid=None, sop_instance_uid=None)
+        form += str(call.door.archive.index.revision(study))
     return b"etag", entity_tag(record.data_set_sha256, call.path.get("frames", ""), call.query_string, form).encode()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from bridge.attributes import Attributes
+from bridge.attributes import NOTHING, Attributes
 from storage.keys import is_uid
 
 # Where a report lists what it was made from, and what else it names (PS3.3 §C.17.2; §C.17.6 for key objects).
@@ -30,6 +30,9 @@ class Code:
     def label(self) -> str:
         """The meaning, or the bare code where it has none."""
         return self.meaning or self.value
+
+
+NO_CODE = Code()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +67,8 @@ def _counted(noun: str, numbers: list[str]) -> str:
 def code(item: Attributes, sequence: str) -> Code:
     """The first code of a sequence; long codes and URNs count as values (PS3.3 Table 8.8-1)."""
     coded = item.item(sequence)
+    if coded is NOTHING:
+        return NO_CODE
     value = coded.text("CodeValue") or coded.text("LongCodeValue") or coded.text("URNCodeValue")
     return Code(value, coded.text("CodingSchemeDesignator"), coded.text("CodeMeaning"))
 

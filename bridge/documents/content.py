@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from bridge.attributes import Attributes
 from bridge.documents import wording
-from bridge.documents.coded import Code, Links, Reference, code
+from bridge.documents.coded import NO_CODE, Code, Links, Reference, code
 
 _POINTS_SHOWN = 64  # numbers of a region or of sample positions that are written out
 _CELLS_SHOWN = 1024  # of one table
@@ -59,8 +59,7 @@ def content_items(report: Attributes, links: Links) -> Iterator[ContentItem]:
 
 def _content_item(item: Attributes, position: str, depth: int, links: Links, *, cut: bool) -> ContentItem:
     value_type = item.text("ValueType")
-    unit = code(item.item("MeasuredValueSequence"), "MeasurementUnitsCodeSequence")
-    target = [str(int(number)) for number in item.numbers("ReferencedContentItemIdentifier")]
+    target = [] if value_type else [str(int(number)) for number in item.numbers("ReferencedContentItemIdentifier")]
     named = value_type in ("IMAGE", "COMPOSITE", "WAVEFORM")
     return ContentItem(
         position=position,
@@ -69,12 +68,19 @@ def _content_item(item: Attributes, position: str, depth: int, links: Links, *, 
         value_type=value_type,
         concept=code(item, "ConceptNameCodeSequence"),
         text=wording.readable(_READERS.get(value_type, _nothing)(item)),
-        code=code(item, "ConceptCodeSequence") if value_type == "CODE" else unit,
+        code=_code_of(item, value_type),
         references=tuple(_references(item, links)) if named else (),
         target=".".join(target),
         observed=wording.moment(item.text("ObservationDateTime")),
         cut=cut,
     )
+
+
+def _code_of(item: Attributes, value_type: str) -> Code:
+    """The value of CODE, the unit of NUM."""
+    if value_type == "CODE":
+        return code(item, "ConceptCodeSequence")
+    return code(item.item("MeasuredValueSequence"), "MeasurementUnitsCodeSequence") if value_type == "NUM" else NO_CODE
 
 
 def _references(item: Attributes, links: Links) -> Iterator[Reference]:

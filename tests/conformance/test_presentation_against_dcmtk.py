@@ -30,6 +30,8 @@ def table(first: int, bits: int, entries: list[int]) -> list[Dataset]:
 
 
 CURVE = [int(65535 * (level / 255) ** 2) for level in range(256)]
+MODALITY = table(0, 12, [min(4095, 2 * level) for level in range(4096)])
+MODALITY[0].ModalityLUTType = "US"
 STATES: dict[str, dict[str, Any]] = {
     "N.2.1 a window of stored values": {"SoftcopyVOILUTSequence": STORED_WINDOW},
     "N.2.1 a rescale and a window": {
@@ -40,6 +42,14 @@ STATES: dict[str, dict[str, Any]] = {
     "N.2.1 a VOI LUT": {"SoftcopyVOILUTSequence": [sequence_item(VOILUTSequence=table(900, 16, CURVE))]},
     "C.11.6 the inverse presentation LUT": {
         "SoftcopyVOILUTSequence": STORED_WINDOW, "PresentationLUTShape": "INVERSE",
+    },
+    "C.11.4 a presentation LUT": {
+        "SoftcopyVOILUTSequence": STORED_WINDOW, "PresentationLUTShape": None,
+        "PresentationLUTSequence": table(0, 12, [level * level // 4095 for level in range(4096)]),
+    },
+    "C.11.1 a modality LUT": {
+        "ModalityLUTSequence": MODALITY,
+        "SoftcopyVOILUTSequence": [sequence_item(WindowCenter="2000", WindowWidth="3000")],
     },
     "C.10.6 a rotation": {"SoftcopyVOILUTSequence": STORED_WINDOW, "ImageRotation": 90, "ImageHorizontalFlip": "N"},
     "C.10.6 a rotation and a flip": {
@@ -86,5 +96,8 @@ def state_of(image: Dataset, number: int, attributes: dict[str, Any]) -> Dataset
     )  # fmt: skip
     state.DisplayedAreaSelectionSequence = [area]
     for keyword, value in attributes.items():
-        setattr(state, keyword, value)
+        if value is None:
+            delattr(state, keyword)
+        else:
+            setattr(state, keyword, value)
     return state

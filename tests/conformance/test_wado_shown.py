@@ -17,7 +17,7 @@ from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 
 from bridge.errors import InvalidRequest
-from bridge.render.parameters import AS_IT_IS, Parameters
+from bridge.render.parameters import Parameters
 from bridge.rendering.windows import Window
 from storage.records import ResourceRef
 from tests.bridge.shown import SERIES as SHOWN_SERIES
@@ -404,19 +404,19 @@ def test_w22_one_image_is_shown_through_a_state_by_one_verb(web: Web, images: No
     presented = web.door.render.presented
 
     def body(frame: int | None) -> bytes:
-        return b"".join(presented(record(119), record(102), frame, "image/png", AS_IT_IS).chunks)
+        return b"".join(presented(record(119), record(102), frame, "image/png", Parameters()).chunks)
 
     assert body(None) == found[0][1]
     assert body(1) == found[1][1]
     for frame, image_number, parameters in (
-        (2, 102, AS_IT_IS),
-        (None, 101, AS_IT_IS),
+        (2, 102, Parameters()),
+        (None, 101, Parameters()),
         (1, 102, Parameters(window=Window(1, 2))),
     ):
         with pytest.raises(InvalidRequest):
             presented(record(119), record(image_number), frame, "image/png", parameters)
     with pytest.raises(InvalidRequest):
-        presented(record(101), record(102), 1, "image/png", AS_IT_IS)
+        presented(record(101), record(102), 1, "image/png", Parameters())
 
 
 # Thumbnails and whole studies
