@@ -12,6 +12,7 @@ import hashlib
 import io
 import json
 import sys
+import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
@@ -27,6 +28,8 @@ from bench.objects import Person
 from bench.servers import add_arguments, targets, variant
 from bench.target import Target
 
+ZIP = "application/zip"
+EXPLICIT = DICOM.replace("*", "1.2.840.10008.1.2.1")
 SEARCH_CONNECTIONS = 2
 RETRIEVE_CONNECTIONS = 8
 VARIANTS = 20  # different values a search is asked with, so that remembering one answer helps nobody
@@ -137,6 +140,20 @@ def retrieve_cases(contents: Contents) -> list[Case]:
         if not contents.implicit and {digest(part) for part in found} != {digest(file) for file in files}:
             raise WrongAnswer(f"{target.name} returns other instances of the study")
 
+    def transcoded(target: Target) -> None:
+        answer = fetch(target.http_address, target.root + contents.compressed_paths[0], EXPLICIT)
+        found = parts(answer.headers["content-type"], answer.body) if answer.status == 200 else [b""]
+        if hashlib.sha256(_pixels(bytearray(found[0]), 1)).hexdigest() != pixels:
+            raise WrongAnswer(f"{target.name} returns another image of the compressed instance")
+
+    def zipped(target: Target) -> None:
+        answer = fetch(target.http_address, target.root + study, ZIP)
+        if answer.status != 200 or answer.headers["content-type"] != ZIP:
+            raise WrongAnswer(f"{target.name} answered {answer.status} to a ZIP")
+        with zipfile.ZipFile(io.BytesIO(answer.body)) as archive:
+            if {digest(archive.read(name)) for name in archive.namelist()} != {digest(file) for file in files}:
+                raise WrongAnswer(f"{target.name} packs other instances")
+
     def image(suffix: str) -> Callable[[Target], None]:
         def check(target: Target) -> None:
             answer = fetch(target.http_address, target.root + paths[0] + suffix, "image/jpeg")
@@ -152,12 +169,16 @@ def retrieve_cases(contents: Contents) -> list[Case]:
              goal=1.5, stretch=None),
         Case(name=f"frame of a {contents.frames}-frame object", paths=multi, check=multiframe, accept=OCTETS,
              connections=eight, goal=1.5, stretch=None),
+        Case(name="transcode: JPEG 2000 instance to Explicit VR Little Endian", paths=contents.compressed_paths,
+             check=transcoded, accept=EXPLICIT, connections=eight, goal=1.5, stretch=None),
         Case(name="rendered", paths=[f"{path}/rendered" for path in paths], check=image("/rendered"),
              accept="image/jpeg", connections=eight, goal=2.0, stretch=3.0),
         Case(name="thumbnail", paths=[f"{path}/thumbnail" for path in paths], check=image("/thumbnail"),
              accept="image/jpeg", connections=eight, goal=5.0, stretch=20.0),
         Case(name=f"study of {contents.slices}", paths=[study], check=whole, accept=DICOM, connections=1,
              megabytes=True, goal=1.3, stretch=2.0),
+        Case(name=f"zip of a study of {contents.slices}", paths=[study], check=zipped, accept=ZIP, connections=1,
+             megabytes=True, goal=None, stretch=None),
     ]  # fmt: skip
 
 

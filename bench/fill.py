@@ -1,15 +1,28 @@
-"""Filling an archive: n tiny studies, one series of many CT slices, a multi-frame object; and the truth about them."""
+"""Filling an archive: n tiny studies, a series of many CT slices, a multi-frame object, slices in JPEG 2000; and the
+truth about them.
+"""
 
 from __future__ import annotations
 
 import os
 import random
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.answers import search
-from bench.objects import Person, Template, ct_series, ct_template, multiframe_template, person, tiny_template, uid
+from bench.objects import (
+    Person,
+    Template,
+    compressed_template,
+    ct_series,
+    ct_template,
+    multiframe_template,
+    person,
+    tiny_template,
+    uid,
+)
 from bench.senders import push, write_files
 from bench.target import CACHE, STABLE_AGE_S, Target, rest
 
@@ -27,6 +40,7 @@ class Contents:
     slices: int
     frames: int
     implicit: bool = False
+    compressed: int = 60  # slices in JPEG 2000
 
     def people(self) -> list[Person]:
         """The patients of the tiny studies."""
@@ -57,6 +71,25 @@ class Contents:
         who = self.multiframe_patient
         series, instance = uid(_MULTI + who.number), uid(_MULTI + 10**9 + who.number)
         return f"/studies/{who.study_uid}/series/{series}/instances/{instance}"
+
+    @property
+    def compressed_patient(self) -> Person:
+        """Whose the compressed study is."""
+        return replace(person(5 * 10**7 + self.compressed, 10**8), study_date=_ELSEWHEN)
+
+    @property
+    def compressed_paths(self) -> list[str]:
+        """The compressed slices' resources."""
+        who = self.compressed_patient
+        series = f"/studies/{who.study_uid}/series/{uid(_SERIES + who.number)}"
+        first = _SERIES + 10**9 + who.number * 10**5
+        return [f"{series}/instances/{uid(first + number)}" for number in range(self.compressed)]
+
+    def compressed_files(self) -> list[bytearray]:
+        """The compressed slices in the order of their numbers."""
+        who = self.compressed_patient
+        first = _SERIES + 10**9 + who.number * 10**5
+        return list(ct_series(who, self.compressed, uid(_SERIES + who.number), first, compressed_template()))
 
     def ct_files(self) -> list[bytearray]:
         """The CT slices in the order of their numbers."""
@@ -97,6 +130,9 @@ def fill(
         if not _holds(target, contents.multiframe_patient):
             _send(target, [contents.multiframe_file()], 1)
             filled = True
+        if not _holds(target, contents.compressed_patient):
+            _send(target, contents.compressed_files(), ASSOCIATIONS, ("-xv",))
+            filled = True
     if filled:
         rest(servers, stable_age_s=stable_age_s, deadline_s=rest_limit_s)
         print("at rest", flush=True)
@@ -118,6 +154,6 @@ def _send_tiny(target: Target, studies: int, share: list[int], template: Templat
         return len(share) / push(target, folders)
 
 
-def _send(target: Target, files: list[bytearray], associations: int) -> None:
+def _send(target: Target, files: list[bytearray], associations: int, options: Sequence[str] = ()) -> None:
     with tempfile.TemporaryDirectory(dir=CACHE) as folder:
-        push(target, write_files(Path(folder), files, associations))
+        push(target, write_files(Path(folder), files, min(associations, len(files))), options)

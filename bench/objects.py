@@ -14,10 +14,12 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 
+import imagecodecs
 import numpy as np
 from pydicom import dcmread
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.encaps import encapsulate
+from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEG2000Lossless
 
 from sample_data.build import Study, Uids
 from sample_data.images import ct_slice, new_series
@@ -63,7 +65,7 @@ def person(number: int, studies: int) -> Person:
 class Template:
     """One encoded Part 10 file whose UIDs and patient fields can be replaced without decoding it again."""
 
-    def __init__(self, data_set: Dataset, *, implicit: bool = False) -> None:
+    def __init__(self, data_set: Dataset, *, implicit: bool = False, transfer_syntax_uid: str = "") -> None:
         data_set.SpecificCharacterSet = "ISO_IR 192"
         for keyword, key in (
             ("StudyInstanceUID", "study"), ("SeriesInstanceUID", "series"), ("SOPInstanceUID", "instance"),
@@ -74,7 +76,8 @@ class Template:
         data_set.file_meta = FileMetaDataset()
         data_set.file_meta.MediaStorageSOPClassUID = data_set.SOPClassUID
         data_set.file_meta.MediaStorageSOPInstanceUID = data_set.SOPInstanceUID
-        data_set.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
+        plain = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
+        data_set.file_meta.TransferSyntaxUID = UID(transfer_syntax_uid or plain)
         buffer = io.BytesIO()
         data_set.save_as(buffer, enforce_file_format=True)
         encoded = bytes(buffer.getbuffer())
@@ -121,6 +124,18 @@ def ct_data_set() -> Dataset:
 def ct_template(*, implicit: bool = False) -> Template:
     """512x512x16 bit, about 528 KB."""
     return Template(ct_data_set(), implicit=implicit)
+
+
+def compressed_template() -> Template:
+    """The same slice in JPEG 2000 Lossless."""
+    data_set = ct_data_set()
+    stream = imagecodecs.jpeg2k_encode(
+        data_set.pixel_array, level=0, codecformat="j2k", reversible=True, bitspersample=data_set.BitsStored
+    )
+    data_set.PixelData = encapsulate([bytes(stream)])
+    data_set["PixelData"].VR = "OB"
+    data_set["PixelData"].is_undefined_length = True
+    return Template(data_set, transfer_syntax_uid=JPEG2000Lossless)
 
 
 def tiny_template() -> Template:

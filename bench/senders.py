@@ -24,8 +24,11 @@ def write_files(folder: Path, files: Iterable[bytes | bytearray], shares: int) -
     return folders
 
 
-def push(target: Target, folders: Sequence[Path]) -> float:
-    """Send each folder over an association of its own, all at once; returns seconds. Raises RuntimeError."""
+def push(target: Target, folders: Sequence[Path], options: Sequence[str] = ()) -> float:
+    """Send each folder over an association of its own, all at once; returns seconds. Raises RuntimeError.
+
+    `options` go to storescu, such as the transfer syntax it proposes.
+    """
     program = shutil.which("storescu", path=SYSTEM_FOLDERS)
     if program is None:
         raise RuntimeError("DCMTK's storescu is not installed")
@@ -33,7 +36,8 @@ def push(target: Target, folders: Sequence[Path]) -> float:
     begin = time.perf_counter()
     processes = [
         subprocess.Popen(
-            [program, "-aet", "BENCH", "-aec", target.ae_title, "+sd", target.host, str(target.port), str(folder)],
+            [program, "-aet", "BENCH", "-aec", target.ae_title, *options, "+sd",
+             target.host, str(target.port), str(folder)],
             env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
         )
         for folder in folders

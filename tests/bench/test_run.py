@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import cstore, dicomweb, memory, stow
+from bench import cstore, dicomweb, memory, stow, viewer
 from bench.fill import Contents, fill
 from bench.objects import tiny_template
 from bench.servers import ours
@@ -33,13 +33,18 @@ def test_stow_counts_and_verifies(servers: dict[str, Target]) -> None:
 
 
 def test_dicomweb_finds_every_answer_right(servers: dict[str, Target]) -> None:
-    contents = Contents(studies=60, slices=4, frames=3)
+    contents = Contents(studies=60, slices=4, frames=3, compressed=2)
     fill(servers, contents, stable_age_s=0.0)
     cases = [*dicomweb.search_cases(contents), *dicomweb.series_cases(contents), *dicomweb.retrieve_cases(contents)]
-    offered = [case for case in cases if case.name not in ("rendered", "thumbnail")]  # this door does not render yet
-    measures = dicomweb.run(servers, offered, rounds=1, seconds=0.0)
+    measures = dicomweb.run(servers, cases, rounds=1, seconds=0.0)
     assert {item.name: item.note for item in measures if item.note} == {}
     assert all(item.samples["ours"] for item in measures)
+
+
+def test_a_viewer_opens_each_series_once(servers: dict[str, Target]) -> None:
+    opened = [viewer.Series(number, 3) for number in range(2)]
+    viewer.fill(servers, opened)
+    assert [len(item.samples["ours"]) for item in viewer.run(servers, opened)] == [2, 2, 2, 2]
 
 
 def test_memory_sees_the_whole_process_tree(servers: dict[str, Target]) -> None:
