@@ -67,7 +67,10 @@ def search_cases(contents: Contents) -> list[Case]:
         return Case(name=name, paths=paths, check=check)
 
     def first_hundred(target: Target) -> None:
-        known = {who.study_uid for who in (*people, contents.ct_patient, contents.multiframe_patient)}
+        known = {
+            who.study_uid
+            for who in (*people, contents.ct_patient, contents.multiframe_patient, contents.compressed_patient)
+        }
         answered = [value(item, "0020000D") for item in search(target, "/studies?limit=100")]
         if len(set(answered)) != min(100, len(known)) or not set(answered) <= known:
             raise WrongAnswer(f"{target.name} lists {len(set(answered))} studies")
@@ -140,11 +143,14 @@ def retrieve_cases(contents: Contents) -> list[Case]:
         if not contents.implicit and {digest(part) for part in found} != {digest(file) for file in files}:
             raise WrongAnswer(f"{target.name} returns other instances of the study")
 
-    def transcoded(target: Target) -> None:
-        answer = fetch(target.http_address, target.root + contents.compressed_paths[0], EXPLICIT)
-        found = parts(answer.headers["content-type"], answer.body) if answer.status == 200 else [b""]
-        if hashlib.sha256(_pixels(bytearray(found[0]), 1)).hexdigest() != pixels:
-            raise WrongAnswer(f"{target.name} returns another image of the compressed instance")
+    def transcoded(target: Target, path: str = contents.compressed_paths[0], count: int = 1) -> None:
+        answer = fetch(target.http_address, target.root + path, EXPLICIT)
+        found = parts(answer.headers["content-type"], answer.body) if answer.status == 200 else []
+        if {hashlib.sha256(_pixels(bytearray(one), 1)).hexdigest() for one in found} != {pixels} or len(found) != count:
+            raise WrongAnswer(f"{target.name} answered {answer.status} and not the image to decode")
+
+    def transcoded_series(target: Target) -> None:
+        transcoded(target, contents.compressed_paths[0].rpartition("/instances/")[0], contents.compressed)
 
     def zipped(target: Target) -> None:
         answer = fetch(target.http_address, target.root + study, ZIP)
@@ -169,8 +175,11 @@ def retrieve_cases(contents: Contents) -> list[Case]:
              goal=1.5, stretch=None),
         Case(name=f"frame of a {contents.frames}-frame object", paths=multi, check=multiframe, accept=OCTETS,
              connections=eight, goal=1.5, stretch=None),
-        Case(name="transcode: JPEG 2000 instance to Explicit VR Little Endian", paths=contents.compressed_paths,
+        Case(name="transcode an instance: JPEG 2000 to Explicit VR Little Endian", paths=contents.compressed_paths,
              check=transcoded, accept=EXPLICIT, connections=eight, goal=1.5, stretch=None),
+        Case(name=f"transcode a series of {contents.compressed}: JPEG 2000 to Explicit VR Little Endian",
+             paths=[contents.compressed_paths[0].rpartition("/instances/")[0]], check=transcoded_series,
+             accept=EXPLICIT, connections=1, megabytes=True, goal=1.5, stretch=None),
         Case(name="rendered", paths=[f"{path}/rendered" for path in paths], check=image("/rendered"),
              accept="image/jpeg", connections=eight, goal=2.0, stretch=3.0),
         Case(name="thumbnail", paths=[f"{path}/thumbnail" for path in paths], check=image("/thumbnail"),

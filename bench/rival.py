@@ -22,7 +22,7 @@ from pathlib import Path
 
 from bench.target import CACHE, Target, parse_target, wait_for_port
 
-PACKAGES = "orthanc,orthanc-dicomweb"
+PACKAGES = "orthanc,orthanc-dicomweb,orthanc-gdcm"
 AE_TITLE = "ORTHANC"
 DATA = "bench-data"  # below the root of the chroot
 
@@ -40,7 +40,7 @@ def system_mirror(configuration: Path = Path("/etc/apt")) -> str:
 def setup(suite: str = "sid") -> Path:
     """Install the rival below the cache folder unless it is there already; returns the root of the chroot."""
     root = CACHE / suite
-    if not (root / "usr/sbin/Orthanc").exists():
+    if not (root / "usr/sbin/Orthanc").exists() or not any(root.glob("usr/*/orthanc/**/libOrthancGdcm.so*")):
         shutil.rmtree(root, ignore_errors=True)
         CACHE.mkdir(parents=True, exist_ok=True)
         command = ["debootstrap", "--variant=minbase", f"--include={PACKAGES}", suite, str(root), system_mirror()]
@@ -52,15 +52,23 @@ def setup(suite: str = "sid") -> Path:
     return root
 
 
-def configuration(root: Path, data: str, http_port: int, dicom_port: int) -> dict[str, object]:
-    """Orthanc's settings: SQLite, only the DICOMweb plugin, as many threads as it makes use of."""
-    plugin = max((root / "usr/lib/orthanc").glob("libOrthancDicomWeb.so*"), default=None)
-    plugin = plugin or max((root / "usr/share/orthanc/plugins").glob("libOrthancDicomWeb.so*"))
+def configuration(root: Path, data: str, http_port: int, dicom_port: int, *, gdcm: bool = False) -> dict[str, object]:
+    """Orthanc's settings: SQLite, only the DICOMweb plugin, as many threads as it makes use of.
+
+    Without GDCM it answers 500 where JPEG 2000 has to be decoded. With it the threads of its HTTP server overflow
+    their stacks and it dies, so then other threads load the instances of a series.
+    """
+    names = ("libOrthancDicomWeb", *(("libOrthancGdcm",) if gdcm else ()))
+    folders = (root / "usr/lib/orthanc", root / "usr/share/orthanc/plugins")
+    plugins = [max(path for folder in folders for path in folder.glob(f"{name}.so*")) for name in names]
+    web: dict[str, object] = {"Enable": True, "Root": "/dicom-web/"}
+    if gdcm:
+        web["WadoRsLoaderThreadsCount"] = 4
     return {
         "Name": "bench",
         "StorageDirectory": f"/{DATA}/{data}",
         "IndexDirectory": f"/{DATA}/{data}",
-        "Plugins": ["/" + str(plugin.relative_to(root))],
+        "Plugins": ["/" + str(plugin.relative_to(root)) for plugin in plugins],
         "HttpPort": http_port,
         "RemoteAccessAllowed": True,
         "AuthenticationEnabled": False,
@@ -72,12 +80,17 @@ def configuration(root: Path, data: str, http_port: int, dicom_port: int) -> dic
         "DicomPort": dicom_port,
         "DicomThreadsCount": 8,
         "DicomAlwaysAllowStore": True,
-        "DicomWeb": {"Enable": True, "Root": "/dicom-web/"},
+        "DicomWeb": web,
     }
 
 
 def start(
-    *, suite: str = "sid", data: str = "default", fresh: bool = False, ports: tuple[int, int] = (8042, 4242)
+    *,
+    suite: str = "sid",
+    data: str = "default",
+    fresh: bool = False,
+    ports: tuple[int, int] = (8042, 4242),
+    gdcm: bool = False,
 ) -> Target:
     """Start it on loopback and wait until both doors answer; `data` names its folder, `fresh` empties that first."""
     root = setup(suite)
@@ -87,7 +100,7 @@ def start(
     folder.mkdir(parents=True, exist_ok=True)
     http_port, dicom_port = ports
     settings = root / DATA / f"{data}.json"
-    settings.write_text(json.dumps(configuration(root, data, http_port, dicom_port), indent=2))
+    settings.write_text(json.dumps(configuration(root, data, http_port, dicom_port, gdcm=gdcm), indent=2))
     with (root / DATA / f"{data}.log").open("wb") as log:
         process = subprocess.Popen(
             ["chroot", str(root), "/usr/sbin/Orthanc", f"/{DATA}/{data}.json"],

@@ -26,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--without-rival", action="store_true", help="start ours alone")
     parser.add_argument("--without-ours", action="store_true", help="start the rival alone")
     parser.add_argument("--suite", default="sid", help="the Debian suite of the rival")
+    parser.add_argument("--gdcm", action="store_true", help="the rival with its GDCM plugin, for series in JPEG 2000")
     parser.add_argument("--store", choices=["local", "s3"], default="local", help="where ours keeps bytes")
     parser.add_argument("--data", default="bench", help="name of the data folders below the cache")
     parser.add_argument("--keep", action="store_true", help="use what the data folders hold, and leave it there")
@@ -62,7 +63,11 @@ def targets(arguments: argparse.Namespace) -> Iterator[dict[str, Target]]:
 @contextlib.contextmanager
 def _rival(arguments: argparse.Namespace) -> Iterator[Target]:
     target = rival.start(
-        suite=arguments.suite, data=arguments.data, fresh=not arguments.keep, ports=(free_port(), free_port())
+        suite=arguments.suite,
+        data=arguments.data,
+        fresh=not arguments.keep,
+        ports=(free_port(), free_port()),
+        gdcm=arguments.gdcm,
     )
     try:
         yield target
