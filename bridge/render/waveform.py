@@ -6,12 +6,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from bridge.config import Settings
-from bridge.errors import NotAcceptable
+from bridge.errors import InvalidRequest, NotAcceptable
 from bridge.kinds import ECG_CLASSES
 from bridge.render.parameters import Parameters
 from bridge.render.subject import Rendered, Subject, rendered
+from bridge.render.wording import PATIENT, TECHNIQUE, annotation_lines
 from bridge.rendering.encoding import STILLS, encoded
 from bridge.rendering.geometry import placed
+from bridge.rendering.profiles import NO, with_profile
 from bridge.rendering.refusal import Unpaintable
 from bridge.waveforms import raster, svg
 from bridge.waveforms.sheet import SECONDS_SHOWN, Sheet, lay_out
@@ -32,12 +34,15 @@ class WaveformRenderer:
 
     def whole(self, subject: Subject, media_type: str, parameters: Parameters) -> Rendered:
         """The drawing. Raises NotAcceptable when there is nothing to draw, TooLarge for a header beyond the limit."""
-        sheet = self._sheet(subject, texts=parameters.texts)
+        sheet = self._sheet(subject, parameters)
         if media_type == SVG:
+            if parameters.icc_profile != NO:
+                raise InvalidRequest(f"{SVG} cannot carry a colour profile")
             return rendered(media_type, "".join(svg.pieces(sheet, "Waveform")).encode())
         try:
             picture = placed(raster.paint(sheet), parameters.viewport, 1.0)
-            return rendered(media_type, encoded(picture, media_type, parameters.quality))
+            picture, profile = with_profile(picture, parameters.icc_profile, b"")
+            return rendered(media_type, encoded(picture, media_type, parameters.quality, profile))
         except Unpaintable as error:
             raise NotAcceptable(str(error)) from error
 
@@ -45,8 +50,10 @@ class WaveformRenderer:
         """The same."""
         yield self.whole(subject, media_type, parameters)
 
-    def _sheet(self, subject: Subject, *, texts: bool) -> Sheet:
+    def _sheet(self, subject: Subject, parameters: Parameters) -> Sheet:
         data_set = subject.attributes(self._limit_bytes)
         recording = read_recording(data_set, subject.beginning, SECONDS_SHOWN)
-        recording = recording if texts else replace(recording, statements=())
-        return lay_out(recording, calibrated=subject.record.sop_class_uid in ECG_CLASSES)
+        recording = recording if parameters.texts else replace(recording, statements=())
+        kinds = [kind for kind in (PATIENT, TECHNIQUE) if kind in parameters.annotation]
+        heading = [line for kind in kinds for line in annotation_lines(data_set, kind)]
+        return lay_out(recording, calibrated=subject.record.sop_class_uid in ECG_CLASSES, heading=heading)

@@ -259,6 +259,21 @@ def test_an_ecg_is_svg_for_who_asks_for_it(web: Web, ecg_url: str) -> None:
     assert len(ElementTree.fromstring(response.content).findall(".//{*}polyline")) == 48  # traces and pulses
 
 
+def test_w20_an_ecg_names_the_patient_only_when_asked(web: Web, ecg_url: str) -> None:
+    plain = web.get(ecg_url, "image/svg+xml").text
+    named = web.get(f"{ecg_url}?annotation=patient,technique", "image/svg+xml").text
+    name = "Anonymous"
+    assert name not in plain
+    assert name in named
+    assert "ECG" in named
+
+
+def test_w21_an_ecg_carries_a_profile_where_its_type_can(web: Web, ecg_url: str) -> None:
+    picture = Image.open(io.BytesIO(web.get(f"{ecg_url}?iccprofile=srgb", "image/png").content))
+    assert picture.info["icc_profile"]
+    assert web.get(f"{ecg_url}?iccprofile=srgb", "image/svg+xml").status_code == 400
+
+
 def test_sound_is_406(web: Web) -> None:
     url = add(web, 30, instance(uid.BasicVoiceAudioWaveformStorage))
     assert web.get(url).status_code == 406

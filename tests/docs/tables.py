@@ -13,7 +13,6 @@ from bridge.errors import BridgeError, ConfigError
 from bridge.kinds import DOCUMENT_TYPES, PRESENTATION_CLASSES, WAVEFORM_CLASSES
 from bridge.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from bridge.render.waveform import SVG
-from bridge.rendering.encoding import STILLS
 from bridge.syntaxes import STORABLE, TRANSFER_SYNTAXES
 from dicomweb.store_report import REASONS, WARNINGS
 from scp.contexts import STORAGE_CLASSES
@@ -128,10 +127,9 @@ def attributes() -> str:
 
 def shown_classes() -> str:
     """What instances that are no plain images are shown as; reports, images and video go by rule, not by class."""
-    pictures = ", ".join(f"`{name}`" for name in STILLS)
     shown = {uid: f"`{media_type}`" for uid, media_type in DOCUMENT_TYPES.items()}
-    shown |= dict.fromkeys(WAVEFORM_CLASSES, f"a drawing: {pictures}, `{SVG}`")
-    shown |= dict.fromkeys(PRESENTATION_CLASSES, f"its images: {pictures}")
+    shown |= dict.fromkeys(WAVEFORM_CLASSES, f"a drawing: the types of an image, `{SVG}`")
+    shown |= dict.fromkeys(PRESENTATION_CLASSES, "its images: the types of an image")
     rows = sorted((STORAGE_CLASSES[uid], f"`{uid}`", text) for uid, text in shown.items())
     return table("SOP class", "UID", "Rendered as", rows=rows)
 
