@@ -5,7 +5,7 @@ import sys
 
 from bench import report
 
-for module in ("cstore", "stow", "dicomweb", "viewer", "memory"):
+for module in ("cstore", "stow", "dicomweb", "viewer", "dimse", "memory"):
     subprocess.run([sys.executable, "-m", f"bench.{module}", "--start", "--data", module, *sys.argv[1:]], check=True)
 sys.argv[1:] = []
 sys.exit(report.main())

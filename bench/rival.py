@@ -24,6 +24,7 @@ from bench.target import CACHE, Target, parse_target, wait_for_port
 
 PACKAGES = "orthanc,orthanc-dicomweb,orthanc-gdcm"
 AE_TITLE = "ORTHANC"
+SINK = "SINK"  # the AE title of the destination of C-MOVE
 DATA = "bench-data"  # below the root of the chroot
 
 
@@ -52,7 +53,9 @@ def setup(suite: str = "sid") -> Path:
     return root
 
 
-def configuration(root: Path, data: str, http_port: int, dicom_port: int, *, gdcm: bool = False) -> dict[str, object]:
+def configuration(
+    root: Path, data: str, http_port: int, dicom_port: int, *, gdcm: bool = False, sink_port: int = 104
+) -> dict[str, object]:
     """Orthanc's settings: SQLite, only the DICOMweb plugin, as many threads as it makes use of.
 
     Without GDCM it answers 500 where JPEG 2000 has to be decoded. With it the threads of its HTTP server overflow
@@ -80,6 +83,10 @@ def configuration(root: Path, data: str, http_port: int, dicom_port: int, *, gdc
         "DicomPort": dicom_port,
         "DicomThreadsCount": 8,
         "DicomAlwaysAllowStore": True,
+        "DicomAlwaysAllowFind": True,
+        "DicomAlwaysAllowGet": True,
+        "DicomAlwaysAllowMove": True,
+        "DicomModalities": {"sink": [SINK, "127.0.0.1", sink_port]},
         "DicomWeb": web,
     }
 
@@ -91,6 +98,7 @@ def start(
     fresh: bool = False,
     ports: tuple[int, int] = (8042, 4242),
     gdcm: bool = False,
+    sink_port: int = 104,
 ) -> Target:
     """Start it on loopback and wait until both doors answer; `data` names its folder, `fresh` empties that first."""
     root = setup(suite)
@@ -100,7 +108,8 @@ def start(
     folder.mkdir(parents=True, exist_ok=True)
     http_port, dicom_port = ports
     settings = root / DATA / f"{data}.json"
-    settings.write_text(json.dumps(configuration(root, data, http_port, dicom_port, gdcm=gdcm), indent=2))
+    wanted = configuration(root, data, http_port, dicom_port, gdcm=gdcm, sink_port=sink_port)
+    settings.write_text(json.dumps(wanted, indent=2))
     with (root / DATA / f"{data}.log").open("wb") as log:
         process = subprocess.Popen(
             ["chroot", str(root), "/usr/sbin/Orthanc", f"/{DATA}/{data}.json"],

@@ -53,11 +53,21 @@ def targets(arguments: argparse.Namespace) -> Iterator[dict[str, Target]]:
             found["ours"] = parse_target("ours", *arguments.ours)
         elif arguments.start and not arguments.without_ours:
             found["ours"] = stack.enter_context(
-                ours(CACHE / "ours" / arguments.data, arguments.store, keep=arguments.keep)
+                ours(
+                    CACHE / "ours" / arguments.data,
+                    arguments.store,
+                    keep=arguments.keep,
+                    sink_port=_sink_port(arguments),
+                )
             )
         if not found:
             raise SystemExit("nothing to measure: give --start, or --ours and --rival")
         yield found
+
+
+def _sink_port(arguments: argparse.Namespace) -> int:
+    """Where the destination of C-MOVE listens, for the one bench that moves."""
+    return getattr(arguments, "sink_port", 104)
 
 
 @contextlib.contextmanager
@@ -68,6 +78,7 @@ def _rival(arguments: argparse.Namespace) -> Iterator[Target]:
         fresh=not arguments.keep,
         ports=(free_port(), free_port()),
         gdcm=arguments.gdcm,
+        sink_port=_sink_port(arguments),
     )
     try:
         yield target
@@ -76,14 +87,15 @@ def _rival(arguments: argparse.Namespace) -> Iterator[Target]:
 
 
 @contextlib.contextmanager
-def ours(directory: Path, store: str = "local", *, keep: bool = False) -> Iterator[Target]:
+def ours(directory: Path, store: str = "local", *, keep: bool = False, sink_port: int = 104) -> Iterator[Target]:
     """`dicom-bridge serve` with its data below `directory`; everything but ports and store is the default."""
     if not keep:
         shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
         http_port, dicom_port = free_port(), free_port()
-        settings = f"[dimse]\nport = {dicom_port}\n[http]\nport = {http_port}\n"
+        settings = f"[dimse]\nport = {dicom_port}\nallow_any_peer = true\n[http]\nport = {http_port}\n"
+        settings += f'[[peers]]\nname = "sink"\nae_title = "{rival.SINK}"\nhost = "127.0.0.1"\nport = {sink_port}\n'
         settings += f"[storage]\ndirectory = {json.dumps(str(directory / 'data'))}\n"
         if store == "s3":
             settings += stack.enter_context(_minio(directory / "minio"))

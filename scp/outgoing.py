@@ -130,7 +130,7 @@ class Outgoing:
     def find(self, abstract_syntax: str, identifier: Document) -> Iterator[Document]:
         """C-FIND (PS3.7 §9.1.2): the matches as DICOM JSON values. Raises OperationFailed unless it ends well."""
         context = self._needed(abstract_syntax)
-        for outcome in self._query(context, CommandField.C_FIND, identifier):
+        for outcome in self.query(context, CommandField.C_FIND, identifier):
             if outcome.is_pending:
                 yield identifiers.read(outcome.data_set, context.transfer_syntax)
             elif outcome.status.code:
@@ -139,13 +139,35 @@ class Outgoing:
     def move(self, abstract_syntax: str, identifier: Document, destination: str) -> Iterator[Outcome]:
         """C-MOVE (PS3.7 §9.1.4): every response, the final one last."""
         context = self._needed(abstract_syntax)
-        return self._query(context, CommandField.C_MOVE, identifier, {Element.MOVE_DESTINATION: destination})
+        return self.query(context, CommandField.C_MOVE, identifier, {Element.MOVE_DESTINATION: destination})
 
     def get(
         self, abstract_syntax: str, identifier: Document, begin: Callable[[Command, Accepted], Receiver]
     ) -> Iterator[Outcome]:
         """C-GET (PS3.7 §9.1.3): every response, the final one last; `begin` is called for each object that comes."""
-        return self._query(self._needed(abstract_syntax), CommandField.C_GET, identifier, begin=begin)
+        return self.query(self._needed(abstract_syntax), CommandField.C_GET, identifier, begin=begin)
+
+    def query(
+        self,
+        context: Accepted,
+        command_field: CommandField,
+        identifier: Document,
+        extra: Elements | None = None,
+        begin: Callable[[Command, Accepted], Receiver] | None = None,
+    ) -> Iterator[Outcome]:
+        """C-FIND, C-MOVE or C-GET: every response as it comes, the final one last."""
+        data_set = identifiers.write(
+            identifier,
+            explicit=context.transfer_syntax == _EXPLICIT,
+            charsets=identifiers.charsets_of(identifier),
+        )
+        elements = {Element.COMMAND_FIELD: command_field, Element.PRIORITY: _MEDIUM, **(extra or {})}
+        self._send(context, elements, [data_set])
+        while True:
+            outcome = self._outcome(begin)
+            yield outcome
+            if not outcome.is_pending:
+                return
 
     def request(self, context: Accepted, elements: Elements, data_set: Iterable[bytes] = ()) -> Outcome:
         """Any request with one response, such as N-ACTION or N-EVENT-REPORT. Class, ids and data set type are added."""
@@ -179,27 +201,6 @@ class Outgoing:
                 pass
         except (Broken, ProtocolError):
             return
-
-    def _query(
-        self,
-        context: Accepted,
-        command_field: CommandField,
-        identifier: Document,
-        extra: Elements | None = None,
-        begin: Callable[[Command, Accepted], Receiver] | None = None,
-    ) -> Iterator[Outcome]:
-        data_set = identifiers.write(
-            identifier,
-            explicit=context.transfer_syntax == _EXPLICIT,
-            charsets=identifiers.charsets_of(identifier),
-        )
-        elements = {Element.COMMAND_FIELD: command_field, Element.PRIORITY: _MEDIUM, **(extra or {})}
-        self._send(context, elements, [data_set])
-        while True:
-            outcome = self._outcome(begin)
-            yield outcome
-            if not outcome.is_pending:
-                return
 
     def _send(self, context: Accepted, elements: Elements, data_set: Iterable[bytes]) -> None:
         self._running = (context.context_id, next(self._message_ids))

@@ -195,6 +195,8 @@ def _wildcard(dice: random.Random, vr: str, own: str) -> tuple[str, Test]:
 
 
 def _equal(vr: str, wanted: str, value: str) -> bool:
+    if vr == "TM" and len(wanted) >= 6:  # one moment; less of it is an hour or a minute
+        return _moment(value, "0") == _moment(wanted, "0")
     if vr in ("DA", "TM"):
         return _within(vr, value, wanted, wanted)
     if vr in ("IS", "DS"):
