@@ -65,7 +65,7 @@ def _add_method(node: Xml.Element, resource: Resource) -> None:
     method = Xml.SubElement(node, "method", name=resource.method, id=resource.name)
     Xml.SubElement(method, "doc", title=resource.summary)
     request = Xml.SubElement(method, "request")
-    names = (*resource.parameters, *(keys(resource.level) if resource.level else ()))
+    names = (*resource.parameters, *(keys(resource.level) if resource.level else {}))
     for name in names:
         parameter = Xml.SubElement(request, "param", name=name, style="query")
         if name in REQUIRED:

@@ -9,13 +9,12 @@ from typing import Any
 from bridge.config import Settings
 from dicomweb import problem
 from dicomweb.negotiate import JSON, PLAIN_JSON
-from dicomweb.resources import PARAMETERS, REQUIRED, RESOURCES, Resource, keys, placed
+from dicomweb.resources import PARAMETERS, REQUIRED, RESOURCES, UID, Resource, keys, placed
 
-_UID = {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)*$", "maxLength": 64}
 _IN_PATH: dict[str, tuple[dict[str, Any], str]] = {
-    "study": (_UID, "Study Instance UID"),
-    "series": (_UID, "Series Instance UID"),
-    "instance": (_UID, "SOP Instance UID"),
+    "study": (UID, "Study Instance UID"),
+    "series": (UID, "Series Instance UID"),
+    "instance": (UID, "SOP Instance UID"),
     "frames": ({"type": "string", "pattern": "^[1-9][0-9]{0,6}(,[1-9][0-9]{0,6})*$"}, "Frame numbers, from 1"),
     "path": ({"type": "string", "pattern": "^[0-9A-F]{8}(/[0-9]{1,4}/[0-9A-F]{8})*$"}, "As metadata give it"),
 }
@@ -85,17 +84,22 @@ def _query_parameters(resource: Resource) -> list[dict[str, Any]]:
             "name": name,
             "in": "query",
             "required": name in REQUIRED,
-            "schema": PARAMETERS[name].schema,
+            "schema": _schema(resource, name),
             "description": PARAMETERS[name].meaning,
         }
         for name in resource.parameters
     ]
-    attributes = keys(resource.level) if resource.level else ()
     matched = [
-        {"name": keyword, "in": "query", "schema": {"type": "string"}, "description": "A key to match (8.3.4.1)."}
-        for keyword in attributes
+        {"name": keyword, "in": "query", "schema": schema, "description": "A key to match (8.3.4.1)."}
+        for keyword, schema in (keys(resource.level) if resource.level else {}).items()
     ]
     return [*named, *matched]
+
+
+def _schema(resource: Resource, name: str) -> dict[str, object]:
+    """Of a parameter; `accept` may only name what the resource answers."""
+    named = [kind for kind in resource.answers if "*" not in kind]
+    return {"type": "string", "enum": named} if name == "accept" and named else PARAMETERS[name].schema
 
 
 def _responses(resource: Resource) -> dict[str, Any]:

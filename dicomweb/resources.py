@@ -54,49 +54,75 @@ class Parameter:
     meaning: str
 
 
+def _shaped(pattern: str) -> dict[str, object]:
+    return {"type": "string", "pattern": f"^{pattern}$"}
+
+
 _FLAG: dict[str, object] = {"type": "string", "enum": ["true", "false"]}
 _TEXT: dict[str, object] = {"type": "string"}
 _NUMBER: dict[str, object] = {"type": "integer", "minimum": 0, "maximum": 2**31 - 1}
 _COUNT: dict[str, object] = {"type": "integer", "minimum": 1}
 _DECIMAL: dict[str, object] = {"type": "number"}
-_UID: dict[str, object] = {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)*$", "maxLength": 64}
+UID: dict[str, object] = _shaped(r"[0-9]+(\.[0-9]+)*") | {"maxLength": 64}
+_FRACTION = r"(0(\.[0-9]{1,6})?|1(\.0)?)"
+_WORD = "(patient|technique)"
+_FIELD = "([0-9A-F]{8}|[A-Z][A-Za-z]+)"
 
 PARAMETERS: dict[str, Parameter] = {
     "accept": Parameter(_TEXT, "As the Accept header, which must allow it (8.3.3.1)."),
     "charset": Parameter({"type": "string", "enum": ["utf-8"]}, "Character set of the answer (8.3.3.2)."),
     "limit": Parameter(_NUMBER, "Results at most (8.3.4.4)."),
     "offset": Parameter(_NUMBER, "Results to skip (8.3.4.4)."),
-    "includefield": Parameter(_TEXT, "Attributes to return besides, a comma list or `all` (8.3.4.3)."),
+    "includefield": Parameter(
+        _shaped(f"(all|{_FIELD}(,{_FIELD})*)"), "Attributes to return besides, a comma list or `all` (8.3.4.3)."
+    ),
     "fuzzymatching": Parameter(_FLAG, "Person names by words, prefixes, pinyin and initials (8.3.4.2)."),
     "emptyvaluematching": Parameter(_FLAG, '`""` matches what has no value (8.3.4.5).'),
     "multiplevaluematching": Parameter(_FLAG, "All values of a list must be there (8.3.4.6)."),
     "TimezoneOffsetFromUTC": Parameter(
-        {"type": "string", "pattern": "^[+-][0-9]{4}$"}, "The zone that dates and times of the keys are in."
+        _shaped(r"(\+(0[0-9]|1[0-3])|-(0[0-9]|1[0-1]))[0-5][0-9]"), "The zone that dates and times of the keys are in."
     ),
     "quality": Parameter({"type": "integer", "minimum": 1, "maximum": 100}, "Of a JPEG (8.3.5.1.2)."),
-    "viewport": Parameter(_TEXT, "vw,vh,sx,sy,sw,sh: fit in a box, cut a region, mirror (8.3.5.1.3)."),
-    "window": Parameter(_TEXT, "center,width,function (8.3.5.1.4)."),
-    "annotation": Parameter(_TEXT, "patient,technique (8.3.5.1.1)."),
+    "viewport": Parameter(
+        _shaped("[1-9][0-9]{0,2},[1-9][0-9]{0,2}(,[0-9]{0,3},[0-9]{0,3},-?[1-9][0-9]{0,2},-?[1-9][0-9]{0,2})?"),
+        "vw,vh,sx,sy,sw,sh: fit in a box, cut a region, mirror (8.3.5.1.3).",
+    ),
+    "window": Parameter(
+        _shaped("-?[0-9]{1,5},[1-9][0-9]{0,4},(linear|linear-exact|sigmoid)"), "center,width,function (8.3.5.1.4)."
+    ),
+    "annotation": Parameter(_shaped(f"{_WORD}(,{_WORD})?"), "patient,technique (8.3.5.1.1)."),
     "iccprofile": Parameter(
         {"type": "string", "enum": ["no", "yes", "srgb", "adobergb", "rommrgb"]}, "Colour profile (8.3.5.1.5)."
     ),
     "override-retention": Parameter(_FLAG, "Delete although a retention term runs; the audit trail says so."),
     "requestType": Parameter({"type": "string", "enum": ["WADO"]}, "Always WADO (9.1.2.1)."),
-    "studyUID": Parameter(_UID, "Study Instance UID."),
-    "seriesUID": Parameter(_UID, "Series Instance UID."),
-    "objectUID": Parameter(_UID, "SOP Instance UID."),
-    "contentType": Parameter(_TEXT, "Media types, the first that is possible is sent."),
-    "transferSyntax": Parameter({"type": "string", "pattern": r"^(\*|[0-9.]+)$"}, "One UID, or * for what is stored."),
+    "studyUID": Parameter(UID, "Study Instance UID."),
+    "seriesUID": Parameter(UID, "Series Instance UID."),
+    "objectUID": Parameter(UID, "SOP Instance UID."),
+    "contentType": Parameter(
+        _shaped("[a-z]+/[a-z0-9.+-]+(,[a-z]+/[a-z0-9.+-]+)*"), "Media types, the first that is possible is sent."
+    ),
+    "transferSyntax": Parameter(_shaped(r"(\*|[0-9]+(\.[0-9]+)*)"), "One UID, or * for what is stored."),
     "frameNumber": Parameter(_COUNT, "One frame, from 1."),
     "rows": Parameter(_COUNT, "Height of a box that the picture fits in."),
     "columns": Parameter(_COUNT, "Width of a box that the picture fits in."),
-    "region": Parameter(_TEXT, "xmin,ymin,xmax,ymax from 0.0 to 1.0."),
+    "region": Parameter(_shaped(f"{_FRACTION}(,{_FRACTION}){{3}}"), "xmin,ymin,xmax,ymax from 0.0 to 1.0."),
     "windowCenter": Parameter(_DECIMAL, "With windowWidth."),
     "windowWidth": Parameter(_DECIMAL, "With windowCenter."),
     "imageQuality": Parameter({"type": "integer", "minimum": 1, "maximum": 100}, "Of a JPEG."),
-    "presentationUID": Parameter(_UID, "SOP Instance UID of a presentation state."),
-    "presentationSeriesUID": Parameter(_UID, "Its Series Instance UID."),
+    "presentationUID": Parameter(UID, "SOP Instance UID of a presentation state."),
+    "presentationSeriesUID": Parameter(UID, "Its Series Instance UID."),
     "anonymize": Parameter({"type": "string", "enum": ["yes"]}, "Not offered: 406."),
+}
+# Of keys, by VR; others are any text.
+_DAY = "[0-9]{4}(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])"
+_CLOCK = "([01][0-9]|2[0-3])([0-5][0-9]([0-5][0-9])?)?"
+_BY_VR: dict[str, dict[str, object]] = {
+    "DA": _shaped(f"({_DAY}|{_DAY}-({_DAY})?|-{_DAY})?"),
+    "TM": _shaped(f"({_CLOCK}|{_CLOCK}-({_CLOCK})?|-{_CLOCK})?"),
+    "UI": _shaped(r"([0-9]+(\.[0-9]+)*(,[0-9]+(\.[0-9]+)*)*)?"),
+    "IS": _shaped("([+-]?[0-9]{1,9})?"),
+    "US": _shaped("([0-9]{1,5})?"),
 }
 REQUIRED = frozenset({"requestType", "objectUID"})
 
@@ -211,9 +237,9 @@ def placed(route: str, method: str, settings: Settings) -> str | None:
     return f"/{path}" if path else None
 
 
-def keys(level: Level) -> tuple[str, ...]:
-    """The indexed attributes that a search at `level` takes as keys, by keyword."""
+def keys(level: Level) -> dict[str, dict[str, object]]:
+    """The indexed attributes that a search at `level` takes as keys: keyword -> JSON schema of the value."""
     above = list(Level)[: list(Level).index(level) + 1]
-    named = [attribute.keyword for attribute in ATTRIBUTES if attribute.level in above]
-    computed = [keyword for keyword in MATCHABLE_COMPUTED if COMPUTED[keyword][2] in above]
-    return tuple(keyword for keyword in (*named, *computed) if keyword not in PARAMETERS)
+    found = {one.keyword: one.vr for one in ATTRIBUTES if one.level in above}
+    found |= {keyword: COMPUTED[keyword][1] for keyword in MATCHABLE_COMPUTED if COMPUTED[keyword][2] in above}
+    return {keyword: _BY_VR.get(vr, _TEXT) for keyword, vr in found.items() if keyword not in PARAMETERS}

@@ -197,6 +197,7 @@ THINGS: dict[str, Thing] = {
     "dcmtk": Thing(lambda: debian_tool("dcm2json"), _debian("dcmtk")),
     "chromium": Thing(lambda: debian_tool("chromium"), _debian("chromium", "fonts-noto-cjk")),
     "node": Thing(lambda: debian_tool("node"), _debian("nodejs", "npm")),
+    "nginx": Thing(lambda: debian_tool("nginx"), _debian("nginx-light")),
     "ohif": Thing(_cached(f"{_folder(OHIF)}/dist"), _npm(OHIF)),
     "playwright": Thing(
         _cached(f"{_folder(PLAYWRIGHT)}/node_modules/playwright-core"),
