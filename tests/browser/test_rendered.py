@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import subprocess
 from collections.abc import Iterator
@@ -11,11 +12,13 @@ from typing import Any
 import pytest
 from PIL import Image
 from pydicom import dcmread
+from pydicom.encaps import encapsulate
 from pydicom.sr.coding import Code
+from pydicom.uid import MPEG4HP41, VideoEndoscopicImageStorage
 
 from bridge.arrival import ingest_file
 from tests.bridge.archives import open_test_archive
-from tests.bridge.shown import coded, content, evidence, referenced, report
+from tests.bridge.shown import coded, content, evidence, instance, referenced, report
 from tests.dicomweb.web import ORIGIN, SERIES, STUDY, ct, save, serving
 
 pytestmark = pytest.mark.server
@@ -50,13 +53,14 @@ def service(tmp_path_factory: pytest.TempPathFactory, shared_data: Path) -> Iter
 
 
 def opened(url: str, picture: Path, node: Path, playwright_core: Path, chromium: Path) -> dict[str, Any]:
-    run = subprocess.run(
-        [node, HERE / "rendered.js", playwright_core, chromium, url, picture],
-        capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
-    assert run.returncode == 0, run.stderr
-    found: dict[str, Any] = json.loads(run.stdout)
+    found: dict[str, Any] = json.loads(printed("rendered.js", node, playwright_core, chromium, url, picture))
     return found
+
+
+def printed(script: str, node: Path, *arguments: str | Path) -> str:
+    run = subprocess.run([node, HERE / script, *arguments], capture_output=True, text=True, timeout=120)
+    assert run.returncode == 0, run.stderr
+    return run.stdout
 
 
 def test_a_report_is_a_page_that_runs_nothing_and_links_to_its_images(
@@ -88,3 +92,26 @@ def test_an_ecg_is_drawn_as_svg(
     colours = Image.open(tmp_path / "ecg.png").convert("RGB").getcolors(1 << 20)
     assert colours is not None
     assert len(colours) > 8  # paper, squares and traces are painted
+
+
+def test_a_video_plays_in_a_page_and_can_be_sought(
+    tmp_path: Path, node: Path, playwright_core: Path, chromium: Path
+) -> None:
+    film = base64.b64decode(printed("video.js", node, playwright_core, chromium))
+    item = instance(VideoEndoscopicImageStorage, Rows=48, Columns=64, NumberOfFrames=25, Modality="ES")
+    item.SamplesPerPixel, item.PhotometricInterpretation, item.PlanarConfiguration = 3, "YBR_PARTIAL_420", 0
+    item.BitsAllocated, item.BitsStored, item.HighBit, item.PixelRepresentation = 8, 8, 7, 0
+    item.PixelData = encapsulate([film], has_bot=False)
+    item["PixelData"].VR, item["PixelData"].is_undefined_length = "OB", True
+    archive = open_test_archive(tmp_path)
+    ref = ingest_file(archive, save(item, tmp_path / "film.dcm", MPEG4HP41), site="default", origin=ORIGIN).ref
+    place = f"/studies/{ref.study_instance_uid}/series/{ref.series_instance_uid}/instances/{ref.sop_instance_uid}"
+    with serving(archive) as service:
+        url = f"{service}{place}/rendered"
+        seen = json.loads(printed("video.js", node, playwright_core, chromium, url, tmp_path / "film.png"))
+    archive.close()
+    assert (seen["width"], seen["height"]) == (64, 48)
+    assert seen["time"] == pytest.approx(0.7)
+    assert set(seen["statuses"]) == {206}
+    colours = Image.open(tmp_path / "film.png").convert("RGB").getcolors(1 << 20)
+    assert any(max(colour) - min(colour) > 100 for _, colour in colours or ())  # a coloured picture is on the screen

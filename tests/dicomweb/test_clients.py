@@ -13,7 +13,9 @@ from urllib.parse import urlsplit
 
 import pytest
 from dicomweb_client.api import DICOMwebClient
+from pydicom.uid import EncapsulatedPDFStorage
 
+from tests.bridge import shown
 from tests.dicomweb.storing import RELATED, message
 from tests.dicomweb.web import (
     CT,
@@ -179,6 +181,27 @@ def test_dicomweb_client_retrieves_frames(client: DICOMwebClient) -> None:
 
 
 # ---- the server itself ----
+
+
+@pytest.mark.parametrize("media_type", ["text/html", "text/plain", "text/xml"])
+def test_dicomweb_client_retrieves_a_report_rendered(tmp_path: Path, media_type: str) -> None:
+    with open_web(tmp_path) as opened:
+        ref = opened.add(shown.report(shown.content("TEXT", TextValue="左肺上叶结节")))
+        with serving(opened.archive) as root:
+            uids_of = (ref.study_instance_uid, ref.series_instance_uid or "", ref.sop_instance_uid or "")
+            body = DICOMwebClient(root).retrieve_instance_rendered(*uids_of, media_types=(media_type,))
+    assert "左肺上叶结节" in body.decode()
+
+
+def test_dicomweb_client_retrieves_a_document_rendered(tmp_path: Path) -> None:
+    item = shown.instance(EncapsulatedPDFStorage, MIMETypeOfEncapsulatedDocument="application/pdf")
+    item.EncapsulatedDocument, item.EncapsulatedDocumentLength = b"%PDF-1.4 odd!\0", 13
+    with open_web(tmp_path) as opened:
+        ref = opened.add(item)
+        with serving(opened.archive) as root:
+            uids_of = (ref.study_instance_uid, ref.series_instance_uid or "", ref.sop_instance_uid or "")
+            body = DICOMwebClient(root).retrieve_instance_rendered(*uids_of, media_types=("application/pdf",))
+    assert body == b"%PDF-1.4 odd!"
 
 
 def test_links_carry_the_port_of_the_server(url: str, client: DICOMwebClient) -> None:
