@@ -6,6 +6,7 @@ A request with a body is worked on in a pool of its own, so that slow senders ne
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -13,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from bridge import audit, metrics
 from bridge.access import require
-from bridge.errors import BridgeError, Unavailable
+from bridge.errors import BridgeError, InvalidRequest, Unavailable
 from dicomweb import problem
 from dicomweb.deps import Call, Door
 from dicomweb.reply import Reply, send_reply, whole
@@ -114,7 +115,7 @@ class Endpoint:
 
     def _audit(self, action: str, call: Call, outcome: str) -> None:
         ref: ResourceRef | None = None
-        if outcome != "InvalidRequest":
+        with contextlib.suppress(InvalidRequest):  # a path without a UID where one belongs
             ref = call.scope()
         audit.record(action, at=self._door.archive.now(), origin=call.origin, outcome=outcome, ref=ref)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import socket
 import threading
 from collections.abc import Iterator
@@ -77,6 +78,15 @@ def test_a_preflight_lists_the_methods_of_the_resource(web: Web) -> None:
     headers = {"origin": "https://viewer.test", "access-control-request-method": "POST"}
     response = web.client.request("OPTIONS", f"{ROOT}/studies", headers=headers)
     assert (response.status_code, response.headers["access-control-allow-methods"]) == (204, "POST, OPTIONS")
+
+
+def test_a_refusal_is_written_to_the_trail_also_when_the_path_names_nothing(
+    web: Web, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dicomweb.app.ROUTES", ((STUDY, "GET", lambda _: whole(415, "text/plain", b""), "retrieve"),))
+    with caplog.at_level(logging.INFO, "audit"), open_web(web.directory) as own:
+        assert own.get("/studies/no-uid").status_code == 415
+    assert '"failed"' in caplog.records[-1].getMessage()
 
 
 def test_beside_the_service_only_get_is_answered(web: Web) -> None:
