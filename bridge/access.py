@@ -7,13 +7,13 @@ callers from loopback are let in, so that a single box works at once; the first 
 from __future__ import annotations
 
 import hashlib
-import ipaddress
 import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from bridge.addresses import is_loopback
 from bridge.archive import Archive
 from bridge.errors import ConfigError, Forbidden
 from storage.errors import ObjectExists
@@ -98,13 +98,3 @@ def add_key(archive: Archive, name: str, *, site: str, scopes: tuple[str, ...], 
     except ObjectExists as error:
         raise ConfigError(f"there is a live key named {name!r}; revoke it first or take another name") from error
     return secret
-
-
-def is_loopback(address: str) -> bool:
-    """True for 127.0.0.0/8, ::1 and addresses that are not addresses (unix sockets)."""
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return address in ("", "localhost")
-    mapped = getattr(parsed, "ipv4_mapped", None)
-    return bool((mapped or parsed).is_loopback)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from bridge.access import is_loopback
+from bridge.addresses import is_loopback
 from bridge.archive import index_url, s3_settings
 from bridge.config import Settings
 from bridge.errors import ConfigError

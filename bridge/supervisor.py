@@ -2,10 +2,13 @@
 
 Sockets are opened here once and inherited, so associations spread fairly over processes and ports below 1024 need no
 privileged door (DESIGN §7). Every child may die at any time: it is started again, with a growing delay.
+
+It lives as long as the archive does, so it loads next to nothing: `dicom-bridge serve` prepares, and then becomes this.
 """
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import ctypes
 import importlib.util
@@ -21,9 +24,11 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
+from typing import NoReturn
 
-from bridge.access import is_loopback
-from bridge.config import Settings
+from bridge import logs
+from bridge.addresses import is_loopback
+from bridge.config import Settings, load
 from bridge.errors import ConfigError
 
 _LOG = logging.getLogger(__name__)
@@ -52,6 +57,28 @@ class Child:
     def hears_hang_up(self) -> bool:
         """Whether it looks again at peers and certificates on SIGHUP."""
         return self.name.startswith("scp")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """`python -m bridge.supervisor`: run everything; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m bridge.supervisor", description="Runs the doors and the worker.")
+    parser.add_argument("--config", type=Path, help="the configuration file (TOML)")
+    options = parser.parse_args(arguments)
+    try:
+        settings = load(options.config)
+        logs.set_up(settings)
+        return supervise(settings, options.config)
+    except ConfigError as error:
+        print(f"dicom-bridge: {error}", file=sys.stderr)
+        return 2
+
+
+def become(config: Path | None) -> NoReturn:
+    """Replace this process, which has loaded all that preparing needs, by the supervisor."""
+    arguments = [sys.executable, "-m", "bridge.supervisor"]
+    if config is not None:
+        arguments += ["--config", str(config)]
+    os.execv(sys.executable, arguments)  # noqa: S606  # our own interpreter and module
 
 
 def check_exposure(settings: Settings, *, keys_exist: bool, peers_exist: bool) -> None:
@@ -243,3 +270,7 @@ def _say_hello(settings: Settings, dimse: socket.socket, http: socket.socket) ->
     scheme = "https" if settings.http.tls_certificate else "http"
     _LOG.info("DIMSE: %s@%s:%d", settings.dimse.ae_title, host, port)
     _LOG.info("DICOMweb: %s://%s:%d%s", scheme, web_host, web_port, settings.http.root)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

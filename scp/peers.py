@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from bridge.access import is_loopback
+from bridge.addresses import is_loopback
 from bridge.config import Peer, Settings
 from bridge.peers import Network, Roster, network, roster
 from scp.negotiation import APPLICATION_CONTEXT, PROTOCOL_VERSION, Request

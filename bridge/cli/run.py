@@ -11,7 +11,7 @@ from bridge import worker
 from bridge.archive import open_archive
 from bridge.cli.context import ConfigOption, console, ensure_bucket, migrate_schema, opened, prepare, read_settings
 from bridge.peers import known
-from bridge.supervisor import check_exposure, supervise
+from bridge.supervisor import become, check_exposure
 
 
 def register(app: typer.Typer) -> None:
@@ -30,7 +30,7 @@ def serve(config: ConfigOption = None) -> None:
     peers_exist = bool(known(archive).peers)
     archive.close()
     check_exposure(settings, keys_exist=keys_exist, peers_exist=peers_exist)
-    raise typer.Exit(supervise(settings, config))
+    become(config)
 
 
 def run_worker(config: ConfigOption = None) -> None:

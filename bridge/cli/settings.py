@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 from rich.table import Table
 
-from bridge.access import is_loopback
+from bridge.addresses import is_loopback
 from bridge.cli.context import ConfigOption, console, read_settings
 from bridge.config import environment_name, shown
 from bridge.peers import roster

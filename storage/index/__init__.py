@@ -9,7 +9,6 @@ from pathlib import Path
 from storage.errors import StorageUnavailable
 from storage.index import migrations
 from storage.index.database import Database
-from storage.index.postgres import Postgres
 from storage.index.sqlindex import SqlIndex
 from storage.index.sqlite import Sqlite
 
@@ -68,6 +67,8 @@ def _database(url: str, password: str, connections: int, lock_timeout_s: float, 
             raise StorageUnavailable("a SQLite index is named sqlite:/// and an absolute path")
         return Sqlite(path, lock_timeout_s=lock_timeout_s, statement_timeout_s=statement_timeout_s)
     if scheme == "postgresql":
+        from storage.index.postgres import Postgres  # its driver is 6 MB that a process on SQLite can do without
+
         return Postgres(
             url,
             password=password,

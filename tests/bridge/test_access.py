@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from bridge.access import Gate, Principal, Unauthenticated, add_key, is_loopback, key_hash, require
+from bridge.access import Gate, Principal, Unauthenticated, add_key, key_hash, require
+from bridge.addresses import is_loopback
 from bridge.archive import Archive
 from bridge.errors import ConfigError, Forbidden
 from tests.bridge.archives import open_test_archive
