@@ -1,7 +1,7 @@
 // Opens one address after the other in OHIF and says what is on the screen; one JSON object on standard output.
 // node ohif_tour.js <playwright-core> <chromium> <folder for screenshots> <JSON: [{ name, url, wait, open }]>
-// wait: "canvas" a painted image, "video" a moving one, or a selector that must be there; open: a series to double-click
-// once the image is there, and then a second selector to wait for.
+// wait: "canvas" a painted image, or a selector that must be there; open: a series to double-click once it is there, and
+// then a second selector to wait for.
 const [playwright, executablePath, folder, stops] = process.argv.slice(2);
 const { chromium } = require(playwright);
 
@@ -20,10 +20,6 @@ const readCanvas = () => {
   for (let at = 0; at < data.length; at += 4) colours.add(data[at] * 65536 + data[at + 1] * 256 + data[at + 2]);
   return colours.size;
 };
-const readVideo = () => {
-  const video = document.querySelector('video');
-  return video && video.readyState >= 2 ? video.videoWidth : 0;
-};
 
 async function visit(context, { name, url, wait, open, then }) {
   const seen = { failed: [], problems: [], types: [], measure: 0 };
@@ -36,11 +32,10 @@ async function visit(context, { name, url, wait, open, then }) {
   try {
     await page.goto(url, { waitUntil: 'domcontentloaded' });
     const deadline = Date.now() + 60000;
-    const enough = { canvas: 12, video: 1 }[wait];
-    if (!enough) await page.waitForSelector(wait, { timeout: 60000 });
-    while (enough && seen.measure < enough && Date.now() < deadline) {
+    if (wait !== 'canvas') await page.waitForSelector(wait, { timeout: 60000 });
+    while (wait === 'canvas' && seen.measure < 12 && Date.now() < deadline) {
       await page.waitForTimeout(250);
-      seen.measure = await page.evaluate(wait === 'video' ? readVideo : readCanvas);
+      seen.measure = await page.evaluate(readCanvas);
     }
     if (open) await page.getByText(open).first().dblclick();
     if (then) await page.waitForSelector(then, { timeout: 60000 });

@@ -68,10 +68,25 @@ def check_unhurt(seen: dict[str, Any]) -> None:
     assert (seen["failed"], seen["problems"], seen.get("error")) == ([], [], None)
 
 
-def test_dwv_paints_an_instance_that_it_asks_for_by_wado_rs(
+def test_dicomweb_client_for_javascript_finds_fetches_and_stores(
     bridge: Target, opened: pages.Pages, made: Path, tmp_path: Path
 ) -> None:
-    seen = opened.open("dwv", named(bridge, made / "ct-head" / "012.dcm", way="rs"), tmp_path / "dwv.png")
+    path = made / "ct-head" / "012.dcm"
+    seen = opened.open("dicomweb_client", named(bridge, path), tmp_path / "client.png")
+    check_unhurt(seen)
+    read = dcmread(path)
+    assert (seen["studies"], seen["none"]) == ([read.StudyInstanceUID], [])
+    assert (seen["instances"], seen["seriesParts"], seen["rows"]) == (24, 24, [256] * 24)
+    assert (seen["frameBytes"], seen["bulkBytes"]) == ([256 * 256 * 2], 256 * 256 * 2)
+    assert (seen["magic"], seen["rendered"]) == ("DICM", "PNG")
+    assert read.SOPInstanceUID in str(seen["stored"]["00081199"])
+
+
+@pytest.mark.parametrize("way", ["rs", "uri"])
+def test_dwv_paints_an_instance_by_both_ways_of_asking(
+    way: str, bridge: Target, opened: pages.Pages, made: Path, tmp_path: Path
+) -> None:
+    seen = opened.open("dwv", named(bridge, made / "ct-head" / "012.dcm", way=way), tmp_path / "dwv.png")
     check_unhurt(seen)
     assert seen["painted"]["levels"] > LEVELS
 

@@ -22,7 +22,7 @@ report(async found => {
   found.frameBytes = frames.map(frame => frame.byteLength);
   const bulk = metadata[0]['7FE00010'].BulkDataURI;
   found.bulkBytes = (await client.retrieveBulkData({ BulkDataURI: bulk }))[0].byteLength;
-  const rendered = await client.retrieveInstanceRendered({ ...one, mediaTypes: [{ mediaType: 'image/png' }] });
+  const [rendered] = [await client.retrieveInstanceRendered({ ...one, queryParams: { accept: 'image/png' } })].flat();
   found.rendered = [...new Uint8Array(rendered, 1, 3)].map(code => String.fromCharCode(code)).join('');
   const answer = await client.storeInstances({ datasets: [part10] });
   found.stored = typeof answer === 'string' ? JSON.parse(answer) : answer;
