@@ -60,12 +60,19 @@ def frames(call: Call) -> Reply:
 def instances(call: Call) -> Reply:
     """A study or a series: every instance that can be rendered as asked, in one multipart message."""
     chooser, parameters = Chooser(call.wishes(), one_item=False), _parameters(call)
-    records = call.door.retrieve.instances(call.ref())
+    ref = call.ref()
+    revision = call.door.archive.index.revision(ref)
+    records = call.door.retrieve.instances(ref)
+    state = f"{EDITION}-{revision}"  # of all that is below; what is sent of it goes by Accept
+    tag = entity_tag(state, call.query_string, call.headers.get("accept", ""), call.base)
+    headers = [*_headers(call, call.parameter), (b"etag", tag.encode())]
+    if unmodified(call.headers, tag):
+        return Reply(status=304, headers=headers)
     parts = _instance_parts(call, records, chooser, parameters)
     first = next(parts, None)
     if first is None:
         raise NotAcceptable("nothing here can be rendered as the Accept header asks")
-    return _message(chain((first,), parts), first.content_type.partition(";")[0], _headers(call, call.parameter))
+    return _message(chain((first,), parts), first.content_type.partition(";")[0], headers)
 
 
 def alone(

@@ -14,15 +14,18 @@ STILLS = (JPEG, PNG, GIF, WEBP, JP2)  # the default first (Table 8.7.4-1); WebP 
 WITH_PROFILE = frozenset({JPEG, PNG, WEBP})  # types that carry a colour profile
 
 DEFAULT_QUALITY = 90
-_SIDE_LIMITS = {JPEG: 65535, GIF: 65535, WEBP: 16383}
+_SIDE_LIMITS = {JPEG: 65500, GIF: 65535, WEBP: 16383}  # of the formats and of libjpeg
 
 
 def encoded(image: Image.Image, media_type: str, quality: int | None, profile: bytes | None = None) -> bytes:
-    """The picture as a file of this type. Raises Unpaintable when it is too large for it."""
+    """The picture as a file of this type. Raises Unpaintable when it is too large for it, or cannot be written."""
     if max(image.size) > _SIDE_LIMITS.get(media_type, 1 << 20):
         raise Unpaintable(f"the picture is too large for {media_type}; ask for a smaller viewport")
     buffer = io.BytesIO()
-    _WRITERS[media_type](image, buffer, quality, profile)
+    try:
+        _WRITERS[media_type](image, buffer, quality, profile)
+    except (OSError, ValueError) as error:
+        raise Unpaintable(f"the picture cannot be written as {media_type}") from error
     return buffer.getvalue()
 
 

@@ -14,6 +14,7 @@ from bridge.rendering.header import PALETTE_CHANNELS
 from bridge.rendering.refusal import Unpaintable
 
 _ENTRIES_LIMIT = 1 << 16
+_SEGMENTS_LIMIT = 1 << 16  # one for every entry there may be; more only waste time
 _DISCRETE, _LINEAR, _INDIRECT = 0, 1, 2  # segment types (PS3.3 §C.7.9.2)
 
 
@@ -115,6 +116,7 @@ class _Segments:
     def __init__(self, words: list[int], wide: bool, count: int) -> None:
         self._words, self._wide, self._count = words, wide, count
         self.out: list[int] = []
+        self._read = 0
         self._kinds: dict[int, Callable[[int], int]] = {_DISCRETE: self._discrete, _LINEAR: self._linear}
 
     def run(self) -> None:
@@ -126,8 +128,9 @@ class _Segments:
     def _segment(self, position: int) -> int:
         """Write out one discrete or linear segment; gives the position after it."""
         kind = self._kinds.get(self._words[position])
-        if kind is None:
-            raise Unpaintable("a segmented palette of the image holds an unknown segment")
+        self._read += 1
+        if kind is None or self._read > _SEGMENTS_LIMIT:
+            raise Unpaintable("a segmented palette of the image holds unknown segments, or too many")
         try:
             return kind(position)
         except IndexError:

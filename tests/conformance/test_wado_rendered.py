@@ -99,6 +99,16 @@ def test_w27_an_unchanged_picture_is_304(web: Web) -> None:
     assert web.get(f"{INSTANCE}/rendered?quality=50", if_none_match=tag).status_code == 200
 
 
+def test_w27_an_unchanged_series_is_304_until_an_instance_comes(tmp_path: Path) -> None:
+    with open_web(tmp_path) as other:
+        fill(other)
+        tag = other.get(f"{CT}/rendered").headers["etag"]
+        assert other.get(f"{CT}/rendered", if_none_match=tag).status_code == 304
+        assert other.get(f"{CT}/rendered", 'multipart/related; type="image/png"', if_none_match=tag).status_code == 200
+        other.add(ct(4))
+        assert other.get(f"{CT}/rendered", if_none_match=tag).status_code == 200
+
+
 def test_w9_10_4_1_1_6_frames_are_chosen_by_number(web: Web) -> None:
     assert picture(web.get(f"{INSTANCE}/frames/1/rendered", "image/png"), "PNG").size == (4, 4)
     assert web.get(f"{INSTANCE}/frames/2/rendered").status_code == 404
