@@ -53,7 +53,7 @@ class WaveformRenderer:
     def _sheet(self, subject: Subject, parameters: Parameters) -> Sheet:
         data_set = subject.attributes(self._limit_bytes)
         recording = read_recording(data_set, subject.beginning, SECONDS_SHOWN)
-        recording = recording if parameters.texts else replace(recording, statements=())
+        recording = recording if parameters.texts else replace(recording, statements=(), measurements=())
         kinds = [kind for kind in (PATIENT, TECHNIQUE) if kind in parameters.annotation]
         heading = [line for kind in kinds for line in annotation_lines(data_set, kind)]
         return lay_out(recording, calibrated=subject.record.sop_class_uid in ECG_CLASSES, heading=heading)

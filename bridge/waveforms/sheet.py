@@ -22,7 +22,8 @@ _MARGIN = 5.0
 _LEAD_IN = 20.0  # before the trace: the label and the calibration pulse
 _ROW_LEAST, _ROW_MOST = 15.0, 60.0
 _TEXT, _SMALL_TEXT, _LINE = 3.2, 2.4, 5.0  # height of letters, of a line of text
-_STATEMENTS_SHOWN = 8
+_STATEMENTS_SHOWN, _MEASUREMENTS_SHOWN = 8, 24
+_A_LINE = 5  # measurements
 _CHARACTERS_SHOWN, _NAME_SHOWN = 140, 24
 _POINTS_PER_MM = 10  # of a trace; more are drawn as the highest and lowest of each place
 _PULSE_MM = 5.0
@@ -72,7 +73,9 @@ def lay_out(recording: Recording, *, calibrated: bool, heading: Sequence[str] = 
     """The sheet; `calibrated` draws voltages at 10 mm/mV where they fit, as for an ECG. `heading` stands above it."""
     longest = max(min(group.duration_s, SECONDS_SHOWN) for group in recording.groups)
     sheet = Sheet(width=2 * _MARGIN + _LEAD_IN + _up(longest * SPEED_MM_S))
-    for text in (*heading, *recording.statements[:_STATEMENTS_SHOWN]):
+    measurements = recording.measurements[:_MEASUREMENTS_SHOWN]
+    lines = [", ".join(measurements[start : start + _A_LINE]) for start in range(0, len(measurements), _A_LINE)]
+    for text in (*heading, *recording.statements[:_STATEMENTS_SHOWN], *lines):
         sheet.write(text)
     for group in recording.groups:
         _lay_out_group(sheet, group, calibrated=calibrated)

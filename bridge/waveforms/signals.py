@@ -51,11 +51,12 @@ class Group:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recording:
-    """What a waveform object holds. `statements` are what a person or device wrote to it, without times."""
+    """What a waveform object holds. `statements` are what a person or device wrote to the recording as a whole."""
 
     groups: tuple[Group, ...]
     hidden_groups: int
     statements: tuple[str, ...]
+    measurements: tuple[str, ...] = ()  # such as `PR Interval 161 ms`, of the recording as a whole
 
 
 def read_recording(data_set: Attributes, fetch: Fetch, seconds: float) -> Recording:
@@ -64,12 +65,22 @@ def read_recording(data_set: Attributes, fetch: Fetch, seconds: float) -> Record
     groups = [group for item in sequence[:GROUPS_LIMIT] if (group := _group(item, fetch, seconds)) is not None]
     if not groups:
         raise NotAcceptable("the waveform has no samples that can be drawn")
-    texts = [item.text("UnformattedTextValue").strip() for item in data_set.items("WaveformAnnotationSequence")]
+    annotations = [item for item in data_set.items("WaveformAnnotationSequence") if "TemporalRangeType" not in item]
+    texts = [item.text("UnformattedTextValue").strip() for item in annotations]
     return Recording(
         groups=tuple(groups),
         hidden_groups=len(sequence) - len(groups),
         statements=tuple(dict.fromkeys(filter(None, texts))),
+        measurements=tuple(filter(None, map(_measurement, annotations))),
     )
+
+
+def _measurement(annotation: Attributes) -> str:
+    """Name, value and unit; "" for an annotation that is no measurement (PS3.3 §C.10.10)."""
+    value = annotation.text("NumericValue")
+    name = annotation.item("ConceptNameCodeSequence").text("CodeMeaning")
+    unit = annotation.item("MeasurementUnitsCodeSequence").text("CodeValue")
+    return f"{name} {value} {unit}".strip() if name and value else ""
 
 
 def _group(item: Attributes, fetch: Fetch, seconds: float) -> Group | None:

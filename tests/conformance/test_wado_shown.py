@@ -244,12 +244,12 @@ def test_w16_an_ecg_is_drawn(web: Web, ecg_url: str, form: str) -> None:
     assert response.status_code == 200, response.text
     picture = Image.open(io.BytesIO(response.content))
     assert picture.format == form
-    assert picture.size == (1680, 2700)
+    assert picture.size == (1680, 2760)
 
 
 def test_w18_an_ecg_fits_the_viewport(web: Web, ecg_url: str) -> None:
     response = web.get(f"{ecg_url}?viewport=400,600", "image/png")
-    assert Image.open(io.BytesIO(response.content)).size == (373, 600)
+    assert Image.open(io.BytesIO(response.content)).size == (365, 600)
 
 
 def test_an_ecg_is_svg_for_who_asks_for_it(web: Web, ecg_url: str) -> None:

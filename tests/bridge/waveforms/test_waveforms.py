@@ -19,7 +19,7 @@ from bridge.errors import NotAcceptable
 from bridge.waveforms import raster, svg
 from bridge.waveforms.sheet import SECONDS_SHOWN, Sheet, lay_out
 from bridge.waveforms.signals import Recording, read_recording
-from tests.bridge.shown import as_metadata, coded, instance, real_file
+from tests.bridge.shown import as_metadata, coded, instance, real_file, sequence_item
 
 SECOND_MM, MILLIVOLT_MM = 25.0, 10.0
 KINDS = {"SB": "i1", "UB": "u1", "SS": "<i2", "US": "<u2", "SL": "<i4", "UL": "<u4"}
@@ -174,6 +174,22 @@ def test_statements_stand_above_the_paper() -> None:
     assert [label.text for label in sheet.labels[:2]] == ["Sinus rhythm normal", "25 mm/s, 10 mm/mV, 100 Hz"]
 
 
+def test_measurements_of_the_whole_recording_stand_there_too() -> None:
+    def interval(name: str, value: str, **more: object) -> Dataset:
+        item = sequence_item(NumericValue=value, ReferencedWaveformChannels=[1, 0], **more)
+        item.ConceptNameCodeSequence = [coded(Code("1", "SCPECG", name))]
+        item.MeasurementUnitsCodeSequence = [coded(Code("ms", "UCUM", "milliseconds"))]
+        return item
+
+    made = [
+        interval("PR Interval", "161"),
+        interval("QT Interval", "380"),
+        interval("P Onset", "9", TemporalRangeType="POINT"),
+    ]
+    sheet = traces_of(read(ecg(group(column(0, 1), channel()), WaveformAnnotationSequence=made)))
+    assert sheet.labels[0].text == "PR Interval 161 ms, QT Interval 380 ms"
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -202,7 +218,7 @@ def test_many_groups_and_channels_are_counted_not_drawn() -> None:
     assert "36 more channels are not drawn" in [label.text for label in sheet.labels]
     assert "2 more multiplex groups are not drawn" in [label.text for label in sheet.labels]
     picture = raster.paint(sheet)
-    assert picture.width * picture.height <= 7_000_000
+    assert picture.width * picture.height <= 8_100_000
 
 
 @pytest.mark.parametrize("value", [0, 1_000_000_000, -1_000_000_000])
