@@ -6,7 +6,7 @@ commit order, and no two writers ever wait for each other in a circle.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -20,13 +20,13 @@ from storage.index.database import Session
 from storage.index.schema import conflict, doomed, instance, instance_metadata, series, study
 from storage.index.sql import Among, at
 from storage.index.states import SeriesState, StudyState, add_forms
-from storage.index.values import microseconds
+from storage.index.values import Value, microseconds
 from storage.records import Change, Committed, Event, InstanceRecord, Level, Location, Origin, Outcome, ResourceRef
 
 
 @dataclass(slots=True, eq=False)
 class Waiting:
-    """An instance on its way in, and what became of it."""
+    """An instance on its way in, and what became of it. What its rows will say is worked out before it waits."""
 
     record: InstanceRecord
     origin: Origin
@@ -34,6 +34,17 @@ class Waiting:
     duplicates: str
     result: Committed | None = None
     error: StorageError | None = None
+    in_study: values.Canonical = field(init=False)
+    in_series: values.Canonical = field(init=False)
+    own: dict[str, str] = field(init=False)
+    row: dict[str, Value] = field(init=False)
+
+    def __post_init__(self) -> None:
+        attributes = self.record.attributes
+        self.in_study = values.shared(attributes, Level.STUDY)
+        self.in_series = values.shared(attributes, Level.SERIES)
+        self.own = values.canonical(attributes, Level.INSTANCE)
+        self.row = rows.instance_row(self.record, self.own)
 
     @property
     def identity(self) -> tuple[str, str | None]:
@@ -64,13 +75,17 @@ class Known:
         )
 
 
-def commit_group(session: Session, group: Sequence[Waiting], *, now: datetime, window_s: float) -> None:
-    """Decide and write; every member ends with a result or an error of its own."""
-    ledger = Ledger(session, now)
+def commit_group(
+    session: Session, join: Callable[[], Sequence[Waiting]], *, now: Callable[[], datetime], window_s: float
+) -> None:
+    """Decide and write; every member ends with a result or an error of its own. `join` closes the group."""
+    ledger = Ledger(session, now())  # PostgreSQL waits here for other writers
+    group = join()
+    ledger.now = now()
     by_site: dict[str, list[Waiting]] = {}
     for waiting in group:
         waiting.result = waiting.error = None
-        if (now - waiting.put_at).total_seconds() > window_s:
+        if (ledger.now - waiting.put_at).total_seconds() > window_s:
             waiting.error = IngestExpired("the commit comes too long after the put; send the instance again")
         else:
             by_site.setdefault(waiting.record.ref.site, []).append(waiting)
@@ -133,7 +148,7 @@ def store(
         event = ledger.append(change, waiting.record.ref, waiting.origin)
         study_state = _study(studies, site, waiting.record, event.seq)
         series_state = _series(all_series, study_state, site, waiting.record, event.seq)
-        _take(session, added, study_state, series_state, waiting.record, event)
+        _take(session, added, study_state, series_state, waiting, event)
         touched[series_state.row] = series_state
         site.instances += 1
         site.size_bytes += waiting.record.size_bytes
@@ -198,15 +213,15 @@ def _take(
     added: _Added,
     study_state: StudyState,
     series_state: SeriesState,
-    record: InstanceRecord,
+    waiting: Waiting,
     event: Event,
 ) -> None:
     """Count one instance in its study and series, and add its row."""
+    record = waiting.record
     received_at, sop_uid = microseconds(record.received_at), record.ref.sop_instance_uid or ""
     before = series_state.modality
-    in_study, in_series = (values.canonical(record.attributes, level) for level in (Level.STUDY, Level.SERIES))
-    study_variant = study_state.offer(session, received_at, sop_uid, in_study)
-    series_variant = series_state.offer(session, received_at, sop_uid, in_series)
+    study_variant = study_state.offer(session, received_at, sop_uid, waiting.in_study)
+    series_variant = series_state.offer(session, received_at, sop_uid, waiting.in_series)
     for state in (study_state, series_state):
         state.instance_count += 1
         state.size_bytes += record.size_bytes
@@ -216,18 +231,16 @@ def _take(
     study_state.modalities |= series_state.modality
     if before - series_state.modality:
         study_state.recount = True
-    row = rows.instance_row(record)
-    row.update(
-        id=event.seq, site_id=study_state.site_id, study_row=study_state.row, series_row=series_state.row,
+    row = dict(
+        waiting.row, id=event.seq, site_id=study_state.site_id, study_row=study_state.row, series_row=series_state.row,
         study_variant=study_variant, series_variant=series_variant, revision=event.seq,
     )  # fmt: skip
     added.instances.append(row)
     if record.metadata_json is not None:
         added.metadata.append({"instance_row": event.seq, "json": record.metadata_json})
         series_state.own_metadata += 1
-    own = values.canonical(record.attributes, Level.INSTANCE)
-    if any("\\" in text for text in own.values()):
-        added.forms.append((event.seq, own))
+    if any("\\" in text for text in waiting.own.values()):
+        added.forms.append((event.seq, waiting.own))
 
 
 def find_known(session: Session, site_id: int, sop_uids: Sequence[str]) -> dict[str, Known]:

@@ -98,9 +98,11 @@ def record(row: tuple[Any, ...]) -> InstanceRecord:
 _RETENTION = ("retention_class", "retention_policy", "retention_start", "retention_until", "retention_flags")
 
 
-def instance_row(record: InstanceRecord) -> dict[str, Value]:
-    """The columns of an instance that the record alone decides; ids, variants and revision are the caller's."""
-    attributes = values.canonical(record.attributes, Level.INSTANCE)
+def instance_row(record: InstanceRecord, own: Mapping[str, str]) -> dict[str, Value]:
+    """The columns of an instance that the record alone decides; ids, variants and revision are the caller's.
+
+    `own` are its canonical attributes at instance level.
+    """
     return {
         "sop_instance_uid": record.ref.sop_instance_uid,
         "sop_class_uid": record.sop_class_uid,
@@ -118,7 +120,7 @@ def instance_row(record: InstanceRecord) -> dict[str, Value]:
         **_retention_row(record.retention),
         "bulk_table": record.bulk_table,
         "frame_table": record.frame_table,
-        **values.columns(attributes, Level.INSTANCE),
+        **values.columns(own, Level.INSTANCE),
     }
 
 
@@ -180,7 +182,7 @@ def origin_row(origin: Origin) -> dict[str, Value]:
 def record_json(record: InstanceRecord) -> str:
     """Everything but the binary parts of a record, as text."""
     ref = record.ref
-    row = instance_row(record)
+    row = instance_row(record, values.canonical(record.attributes, Level.INSTANCE))
     plain = {name: value for name, value in row.items() if name not in _LONG and name in _SCALARS}
     identity = {"study_instance_uid": ref.study_instance_uid, "series_instance_uid": ref.series_instance_uid}
     return values.packed_any({**plain, **identity, "site": ref.site, "attributes": dict(record.attributes)})

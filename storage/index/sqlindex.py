@@ -13,7 +13,7 @@ from storage.index.group import Waiting, commit_group
 from storage.index.registry import AccessKey, Job, PeerDefinition, PeerTraffic, RefusedPeer
 from storage.index.search import Search
 from storage.index.values import microseconds
-from storage.index.writer import GroupWriter
+from storage.index.writer import GroupWriter, Join
 from storage.query import Page, Query
 from storage.records import Committed, Event, InstanceRecord, Location, Origin, ResourceRef
 
@@ -239,6 +239,5 @@ class SqlIndex:
         self._writer.close()
         self._database.close()
 
-    def _write_group(self, group: Sequence[Waiting]) -> None:
-        now = self.now()
-        self._database.write(lambda session: commit_group(session, group, now=now, window_s=self._commit_window_s))
+    def _write_group(self, join: Join) -> None:
+        self._database.write(lambda session: commit_group(session, join, now=self.now, window_s=self._commit_window_s))

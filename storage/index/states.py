@@ -54,9 +54,9 @@ class State:
     new_variants: list[tuple[int, str]] = field(default_factory=list)
     variants: dict[str, int] | None = None  # all known ones; read only when instances disagree
 
-    def offer(self, session: Session, received_at: int, sop_instance_uid: str, attributes: dict[str, str]) -> int:
+    def offer(self, session: Session, received_at: int, sop_instance_uid: str, given: values.Canonical) -> int:
         """An instance brings its attributes; the number of its variant. The lowest (received_at, UID) wins."""
-        text = values.packed(attributes)
+        attributes, text = given
         number = self.variant if text == self.packed else self._number(session, text)
         if number != self.variant and self.winner is not _NOBODY:
             self.disagrees = 1

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import cache, lru_cache
+from typing import NamedTuple
 
 import orjson
 
@@ -24,6 +26,8 @@ SOP_CLASSES = COMPUTED["SOPClassesInStudy"][0]
 GRAMMED = {0x00100010: 1, 0x00100020: 2, 0x00080050: 3, 0x00081030: 4, 0x00080090: 5}
 
 FUZZY = 1 << 32  # beside a tag in the table of forms: these are openings of names (storage/names.py)
+
+_REMEMBERED = 256  # different sets of attributes
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -60,6 +64,25 @@ def canonical(attributes: Mapping[str, str], level: Level) -> dict[str, str]:
             if any(values):
                 kept[attribute.keyword] = "\\".join(values)
     return kept
+
+
+class Canonical(NamedTuple):
+    """Canonical attributes and the same `packed`. Not to be changed: instances share them."""
+
+    attributes: dict[str, str]
+    packed: str
+
+
+def shared(attributes: Mapping[str, str], level: Level) -> Canonical:
+    """`canonical` for study and series, remembered, because the instances of a series mostly give the same."""
+    return _shared(level, tuple([attributes.get(keyword) for keyword in keywords(level)]))
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _shared(level: Level, raw: tuple[str | None, ...]) -> Canonical:
+    given = {keyword: text for keyword, text in zip(keywords(level), raw, strict=True) if text}
+    kept = canonical(given, level)
+    return Canonical(kept, packed(kept))
 
 
 def packed(attributes: Mapping[str, str]) -> str:
@@ -152,6 +175,7 @@ def joined(values: Iterable[str]) -> str:
     return "\\".join(sorted({value for value in values if value}))
 
 
+@cache
 def keywords(level: Level) -> tuple[str, ...]:
     """The keywords a row of `level` keeps in columns of their own, in column order."""
     return tuple(attribute.keyword for attribute in FORMS_LEVELS[level])

@@ -1,7 +1,8 @@
 """Group commit: whoever waits for the database is committed together, by one of those who wait.
 
-The first to come leads: it commits everything that has gathered, up to a limit, then wakes the others and hands the
-lead to the next in line. There is no writer thread, so a lone instance is committed without a change of thread.
+The first to come leads: once the database is its own, it commits everything that has gathered, up to a limit, then
+wakes the others and hands the lead to the next in line. There is no writer thread, so a lone instance is committed
+without a change of thread; and who comes while another process has the database is in the group.
 """
 
 from __future__ import annotations
@@ -10,10 +11,14 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from storage.errors import StorageError, StorageUnavailable
 from storage.index.group import Waiting
 from storage.records import Committed
+
+Join = Callable[[], Sequence[Waiting]]  # closes the group at its first call; the same members at each further one
+Write = Callable[[Join], None]
 
 
 @dataclass(slots=True, eq=False)
@@ -28,7 +33,7 @@ class _Place:
 class GroupWriter:
     """Brings instances together into transactions."""
 
-    def __init__(self, write: Callable[[Sequence[Waiting]], None], *, group_limit: int, wait_limit_s: float) -> None:
+    def __init__(self, write: Write, *, group_limit: int, wait_limit_s: float) -> None:
         self._write = write
         self._group_limit = group_limit
         self._wait_limit_s = wait_limit_s
@@ -73,10 +78,16 @@ class GroupWriter:
         place.wake.acquire()  # it is being committed right now
 
     def _lead(self) -> None:
-        with self._mutex:
-            group = self._gather()
+        group: list[_Place] = []
+
+        def join() -> list[Waiting]:
+            if not group:
+                with self._mutex:
+                    group.extend(self._gather())
+            return [place.waiting for place in group]
+
         try:
-            commit_each(self._write, [place.waiting for place in group])
+            commit_each(self._write, join)
         finally:
             with self._mutex:
                 if self._queue:
@@ -105,19 +116,23 @@ class GroupWriter:
         return group
 
 
-def commit_each(write: Callable[[Sequence[Waiting]], None], group: Sequence[Waiting]) -> None:
+def commit_each(write: Write, join: Join) -> None:
     """Commit a group; when the database refuses it, each member alone, so that only the culprit fails."""
     try:
-        write(group)
-        return
+        write(join)
     except StorageUnavailable as error:
-        _fail(group, error)
+        _fail(join(), error)
     except Exception as error:
+        group = join()
         if len(group) == 1:
             _fail(group, error)
         else:
             for waiting in group:
-                commit_each(write, [waiting])
+                commit_each(write, partial(_alone, waiting))
+
+
+def _alone(waiting: Waiting) -> list[Waiting]:
+    return [waiting]
 
 
 def _fail(group: Sequence[Waiting], error: Exception) -> None:

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +21,7 @@ import pytest
 from storage.errors import IngestExpired, StorageUnavailable
 from storage.index import SqlIndex, open_index
 from storage.index.group import Waiting
-from storage.index.writer import GroupWriter
+from storage.index.writer import GroupWriter, Join
 from storage.records import Committed, Outcome
 from tests.storage.index.building import MORNING, SCANNER, keep, record, ref
 
@@ -43,7 +43,8 @@ class _Slow:
         self.groups: list[list[str | None]] = []
         self.go = threading.Event()
 
-    def __call__(self, group: Sequence[Waiting]) -> None:
+    def __call__(self, join: Join) -> None:
+        group = join()
         self.groups.append([waiting.record.ref.sop_instance_uid for waiting in group])
         assert self.go.wait(DEADLINE_S)
         for waiting in group:
@@ -69,6 +70,33 @@ def test_those_who_wait_are_committed_together() -> None:
         slow.go.set()
         assert [future.result(DEADLINE_S) for future in (first, *others)] == [STORED] * 7
     assert [len(group) for group in slow.groups] == [1, 4, 2]
+
+
+def test_who_comes_while_the_database_belongs_to_another_process_is_in_the_group() -> None:
+    slow, free = _Slow(), threading.Event()
+    slow.go.set()
+
+    def elsewhere(join: Join) -> None:
+        assert free.wait(DEADLINE_S)
+        slow(join)
+
+    writer = GroupWriter(elsewhere, group_limit=8, wait_limit_s=DEADLINE_S)
+    with ThreadPoolExecutor(3) as pool:
+        futures = [pool.submit(writer.commit, _waiting(number)) for number in (1, 2, 3)]
+        _until(lambda: _queued(writer) == 3)
+        free.set()
+        assert all(future.result(DEADLINE_S) == STORED for future in futures)
+    assert list(map(len, slow.groups)) == [3]
+
+
+def test_a_database_that_never_becomes_free_fails_who_waits() -> None:
+    def refuse(_: Join) -> None:
+        raise StorageUnavailable("busy")
+
+    writer = GroupWriter(refuse, group_limit=8, wait_limit_s=DEADLINE_S)
+    with pytest.raises(StorageUnavailable, match="busy"):
+        writer.commit(_waiting(1))
+    assert _queued(writer) == 0
 
 
 def test_one_sop_instance_uid_is_in_a_group_once() -> None:
