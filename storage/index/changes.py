@@ -144,7 +144,7 @@ def _shrink_series(session: Session, ledger: Ledger, site_state: SiteState, row:
         session.run(_DROP_SERIES, {"at_id": row})
         return
     state = SeriesState.load_row(session, row)
-    state.instance_count, state.size_bytes, state.own_metadata = count, size_bytes, own
+    state.instance_count, state.size_bytes, state.own_metadata = count, size_bytes, int(own > 0)
     state.revision, state.changed_at = revision, microseconds(ledger.now)
     first = session.rows(_FIRST_OF_SERIES, {"series_row": row})[0]
     used = {number for (number,) in session.rows(_VARIANTS_OF_SERIES, {"series_row": row})}

@@ -150,7 +150,7 @@ CREATE TABLE instance (
     CONSTRAINT instance_by_uid UNIQUE (site_id, sop_instance_uid)
 );
 CREATE INDEX instance_by_odd_key ON instance (object_key) WHERE odd_key = 1;
-CREATE INDEX instance_by_store ON instance (store, received_at);
+CREATE INDEX instance_elsewhere ON instance (store, received_at) WHERE store <> 'hot';
 CREATE UNIQUE INDEX instance_in_order ON instance (series_row, instance_number_key, sop_instance_uid);
 CREATE TABLE instance_metadata (
     instance_row {whole} NOT NULL,
@@ -238,7 +238,7 @@ CREATE TABLE series (
 CREATE INDEX series_bundled ON series (bundle_object_key) WHERE bundle_object_key IS NOT NULL;
 CREATE INDEX series_by_uid_alone ON series (site_id, series_instance_uid);
 CREATE UNIQUE INDEX series_in_order ON series (study_row, series_number_key, series_instance_uid);
-CREATE INDEX series_quiet ON series (changed_at) WHERE own_metadata > 0;
+CREATE INDEX series_quiet ON series (winner_received_at) WHERE own_metadata = 1;
 CREATE TABLE site (
     id {whole} NOT NULL,
     name {text} NOT NULL,

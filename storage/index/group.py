@@ -238,7 +238,7 @@ def _take(
     added.instances.append(row)
     if record.metadata_json is not None:
         added.metadata.append({"instance_row": event.seq, "json": record.metadata_json})
-        series_state.own_metadata += 1
+        series_state.own_metadata = 1
     if any("\\" in text for text in waiting.own.values()):
         added.forms.append((event.seq, waiting.own))
 

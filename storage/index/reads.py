@@ -12,6 +12,7 @@ from storage.index import rows
 from storage.index.base import Arrival, Bundle, Doomed, MetadataRow, Tally
 from storage.index.database import Session
 from storage.index.schema import (
+    HOT,
     Words,
     conflict,
     doomed,
@@ -84,12 +85,14 @@ def events(session: Session, after: int, limit: int) -> list[Event]:
 
 def at_store(session: Session, store: str, limit: int) -> list[InstanceRecord]:
     """Instances whose bytes are in `store`, oldest first."""
-    return [rows.record(row) for row in session.rows(_AT_STORE, {"at_store": store, "limit": limit})]
+    statement = _AT_HOT if store == HOT else _AT_STORE
+    return [rows.record(row) for row in session.rows(statement, {"at_store": store, "limit": limit})]
 
 
 def size_at(session: Session, store: str) -> int:
     """Bytes of all instances and conflicts in `store`."""
-    return sum(int(session.rows(one, {"at_store": store})[0][0]) for one in (_SIZE_AT, _CONFLICT_SIZE_AT))
+    of_instances = _SIZE_AT_HOT if store == HOT else _SIZE_AT
+    return sum(int(session.rows(one, {"at_store": store})[0][0]) for one in (of_instances, _CONFLICT_SIZE_AT))
 
 
 def bundle(session: Session, ref: ResourceRef) -> Bundle | None:
@@ -138,7 +141,9 @@ def tally(session: Session, site_name: str | None) -> Tally:
     """Counts over one site or all."""
     one = {"at_name": site_name}
     studies, all_series, count, size_bytes = session.rows(_TALLY if site_name is None else _TALLY_SITE, one)[0]
-    by_store = session.rows(_BY_STORE if site_name is None else _BY_STORE_SITE, one)
+    by_store: dict[str, int] = dict(session.rows(_ELSEWHERE if site_name is None else _ELSEWHERE_SITE, one))
+    if in_hot := int(count) - sum(by_store.values()):
+        by_store[HOT] = in_hot
     waiting = session.rows(_CONFLICTS if site_name is None else _CONFLICTS_SITE, one)
     return Tally(
         studies=int(studies),
@@ -147,7 +152,7 @@ def tally(session: Session, site_name: str | None) -> Tally:
         size_bytes=int(size_bytes),
         conflicts=waiting[0][0],
         waiting_for_reclaim=session.rows(_DOOMED)[0][0],
-        by_store=dict(by_store),
+        by_store=by_store,
     )
 
 
@@ -223,13 +228,16 @@ _REMOVED = (
     .where(at(site, "name"), at(removed, "study_instance_uid", "series_instance_uid", "sop_instance_uid"))
 )
 _EVENTS = select(event).where(event.c.seq > bindparam("after")).order_by(event.c.seq).limit(_LIMIT)
-_AT_STORE = (
+_IS_ELSEWHERE = instance.c.store != text(f"'{HOT}'")  # said beside another store's name: there is an index of those
+_AT_HOT = (
     rows.record_select(with_metadata=True)
     .where(at(instance, "store"))
     .order_by(instance.c.received_at, instance.c.sop_instance_uid)
     .limit(_LIMIT)
 )
-_SIZE_AT = select(func.coalesce(func.sum(instance.c.size_bytes), 0)).where(at(instance, "store"))
+_AT_STORE = _AT_HOT.where(_IS_ELSEWHERE)
+_SIZE_AT_HOT = select(func.coalesce(func.sum(instance.c.size_bytes), 0)).where(at(instance, "store"))
+_SIZE_AT = _SIZE_AT_HOT.where(_IS_ELSEWHERE)
 _CONFLICT_SIZE_AT = select(func.coalesce(func.sum(conflict.c.size_bytes), 0)).where(at(conflict, "store"))
 _DOOMED_BEFORE = (
     select(doomed)
@@ -262,16 +270,20 @@ _BUNDLE = (
 _QUIET = (
     select(site.c.name, study.c.study_instance_uid, series.c.series_instance_uid, series.c.revision)
     .select_from(TO_SERIES)
-    .where(series.c.own_metadata > 0, series.c.changed_at < bindparam("before"))
-    .order_by(series.c.changed_at, series.c.id)
+    .where(
+        series.c.own_metadata == text("1"),
+        series.c.winner_received_at < bindparam("before"),
+        series.c.changed_at < bindparam("before"),
+    )
+    .order_by(series.c.winner_received_at, series.c.id)
     .limit(_LIMIT)
 )
 _TALLY = select(
     *(func.coalesce(func.sum(site.c[name]), 0) for name in ("studies", "series", "instances", "size_bytes"))
 )
 _TALLY_SITE = _TALLY.where(at(site, "name"))
-_BY_STORE = select(instance.c.store, func.count()).group_by(instance.c.store)
-_BY_STORE_SITE = _BY_STORE.join_from(instance, site, site.c.id == instance.c.site_id).where(at(site, "name"))
+_ELSEWHERE = select(instance.c.store, func.count()).where(_IS_ELSEWHERE).group_by(instance.c.store)
+_ELSEWHERE_SITE = _ELSEWHERE.join_from(instance, site, site.c.id == instance.c.site_id).where(at(site, "name"))
 _CONFLICTS = select(func.count()).select_from(conflict)
 _CONFLICTS_SITE = _CONFLICTS.join(site, site.c.id == conflict.c.site_id).where(at(site, "name"))
 _DOOMED = select(func.count()).select_from(doomed)

@@ -141,7 +141,7 @@ series = Table(
     *_attribute_columns(Level.SERIES),
     _required("instance_count", Number),
     _required("size_bytes", Number),
-    _required("own_metadata", Number),  # instances whose metadata is in their own row, not in the bundle
+    _required("own_metadata", Number),  # 1: some instances have their metadata in their own row, not in the bundle
     *_winner(),
     _required("revision", Number),
     _required("changed_at", Number),
@@ -151,8 +151,9 @@ series = Table(
 )
 Index("series_in_order", series.c.study_row, series.c.series_number_key, series.c.series_instance_uid, unique=True)
 Index("series_by_uid_alone", series.c.site_id, series.c.series_instance_uid)
-_quiet = text("own_metadata > 0")
-Index("series_quiet", series.c.changed_at, sqlite_where=_quiet, postgresql_where=_quiet)
+# By when a series began, because that seldom changes: an index on `changed_at` would be written with each instance.
+_quiet = text("own_metadata = 1")
+Index("series_quiet", series.c.winner_received_at, sqlite_where=_quiet, postgresql_where=_quiet)
 _bundled = text("bundle_object_key IS NOT NULL")
 Index("series_bundled", series.c.bundle_object_key, sqlite_where=_bundled, postgresql_where=_bundled)
 
@@ -192,7 +193,16 @@ instance = Table(
 Index(
     "instance_in_order", instance.c.series_row, instance.c.instance_number_key, instance.c.sop_instance_uid, unique=True
 )
-Index("instance_by_store", instance.c.store, instance.c.received_at)
+# Nearly all instances are in the hot store, and nobody looks them up by that.
+HOT = "hot"
+_elsewhere = text(f"store <> '{HOT}'")
+Index(
+    "instance_elsewhere",
+    instance.c.store,
+    instance.c.received_at,
+    sqlite_where=_elsewhere,
+    postgresql_where=_elsewhere,
+)
 _odd = text("odd_key = 1")
 Index("instance_by_odd_key", instance.c.object_key, sqlite_where=_odd, postgresql_where=_odd)
 

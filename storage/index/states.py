@@ -25,10 +25,8 @@ _STUDY = (
     "modalities", "sop_classes", "series_count", "instance_count", "cold_count", "size_bytes",
     "winner_received_at", "winner_sop_instance_uid", "variant", "disagrees", "revision", "changed_at",
 )  # fmt: skip
-_SERIES = (
-    "instance_count", "size_bytes", "own_metadata",
-    "winner_received_at", "winner_sop_instance_uid", "variant", "disagrees", "revision", "changed_at",
-)  # fmt: skip
+_COUNTED = ("instance_count", "size_bytes", "disagrees", "revision", "changed_at")  # of a series, in no index
+_SERIES = (*_COUNTED, "own_metadata", "winner_received_at", "winner_sop_instance_uid", "variant")
 _TAGS = {level: values.form_tags(level) for level in Level}
 _NOBODY = (1 << 62, "")  # loses against every instance
 
@@ -191,6 +189,7 @@ class SeriesState(State):
     study_row: int = 0
     uid: str = ""
     own_metadata: int = 0
+    stored: tuple[int, tuple[int, str]] = (0, _NOBODY)  # own_metadata and winner, as the row has them
 
     @classmethod
     def load(
@@ -216,6 +215,7 @@ class SeriesState(State):
             study_row=row[2],
             uid=row[3],
             own_metadata=at_column["own_metadata"],
+            stored=(at_column["own_metadata"], (at_column["winner_received_at"], at_column["winner_sop_instance_uid"])),
         )
 
     @property
@@ -231,7 +231,8 @@ class SeriesState(State):
             identity: dict[str, Value] = {"id": self.row, "site_id": self.site_id, "study_row": self.study_row}
             session.run(_ADD_SERIES, {**identity, "series_instance_uid": self.uid, **columns, **state})
         else:
-            session.run(_SET_SERIES, {"at_id": self.row, **state})
+            only_counts = self.stored == (self.own_metadata, self.winner) and not self.derived
+            session.run(_SET_SERIES_COUNTS if only_counts else _SET_SERIES, {"at_id": self.row, **state})
             if self.derived:
                 session.run(_SET_SERIES_ATTRIBUTES, {"at_id": self.row, **columns})
         _write_variants(session, self)
@@ -321,6 +322,7 @@ _DROP_VARIANT = delete(variant).where(at(variant, "level", "owner", "number"))
 _ADD_STUDY = insert(study)
 _ADD_SERIES = insert(series).values(settable(series, *(c.name for c in series.c if not c.name.startswith("bundle_"))))
 _SET_STUDY = update(study).values(settable(study, *_STUDY)).where(at(study, "id"))
+_SET_SERIES_COUNTS = update(series).values(settable(series, *_COUNTED)).where(at(series, "id"))
 _SET_SERIES = update(series).values(settable(series, *_SERIES)).where(at(series, "id"))
 _SET_STUDY_ATTRIBUTES = update(study).values(settable(study, *_attribute_names(Level.STUDY))).where(at(study, "id"))
 _SET_SERIES_ATTRIBUTES = (
