@@ -72,6 +72,14 @@ class PixelPool:
         """
         return self._run(replace(self._job(description, transfer_syntax_uid), drawing=drawing), codestream)
 
+    def draw_all(
+        self, frames: Iterable[tuple[bytes, str]], description: PixelDescription, transfer_syntax_uid: str
+    ) -> Iterator[bytes]:
+        """Pictures of (codestream, drawing) in order, as many at a time as there are workers. Raises as `decode`."""
+        job = self._job(description, transfer_syntax_uid)
+        calls = (partial(self._run, replace(job, drawing=drawing), codestream) for codestream, drawing in frames)
+        return in_order(self._executor(), calls, self._settings.workers)
+
     def _run(self, job: Job, frame: bytes) -> bytes:
         with self._slot():
             for _ in range(_ATTEMPTS):
@@ -96,10 +104,13 @@ class PixelPool:
         raise NotAcceptable("the codec crashed on this frame")
 
     def _run_all(self, job: Job, frames: Iterable[bytes]) -> Iterator[bytes]:
+        return in_order(self._executor(), (partial(self._run, job, frame) for frame in frames), self._settings.workers)
+
+    def _executor(self) -> ThreadPoolExecutor:
         if self._threads is None:
             with self._lock:
                 self._threads = self._threads or ThreadPoolExecutor(self._settings.workers, "pixels")
-        return in_order(self._threads, (partial(self._run, job, frame) for frame in frames), self._settings.workers)
+        return self._threads
 
     @property
     def process_ids(self) -> list[int]:

@@ -13,7 +13,7 @@ from bridge.attributes import Attributes
 from bridge.config import Settings
 from bridge.errors import NotAcceptable, NotFound
 from bridge.extents import DataSetBytes
-from bridge.frame_reader import FrameBytes, check_numbers, codestreams, frame_count, native_frames
+from bridge.frame_reader import check_numbers, codestreams, frame_count, native_frames
 from bridge.frames import FrameTable, PixelDescription
 from bridge.outgoing import frame_table_of
 from bridge.pixel_job import decoded_photometric_interpretation
@@ -104,10 +104,13 @@ class ImageRenderer:
             raise NotAcceptable(f"{name} cannot be decoded here, so it cannot be rendered")
         header, source = self._header(subject, table)
         read = codestreams if table.encapsulated else native_frames
-        for frame in read(table, numbers, source):
-            drawing = _drawing(table, record, header, frame.number, media_type, parameters, state)
-            body = self._drawn(subject, table, frame, drawing)
-            yield rendered(media_type, body, frame.number if frame_count(table) > 1 else None)
+        asked = (
+            (b"".join(frame.chunks), _drawing(table, record, header, frame.number, media_type, parameters, state))
+            for frame in read(table, numbers, source)
+        )
+        is_one_of_several = frame_count(table) > 1
+        for number, body in zip(numbers, self._drawn(subject, table, asked, len(numbers)), strict=True):
+            yield rendered(media_type, body, number if is_one_of_several else None)
 
     def _animation(self, subject: Subject, count: int, parameters: Parameters) -> Rendered:
         """All frames as one GIF. Raises NotAcceptable beyond the limit of what is held in memory for it."""
@@ -123,17 +126,25 @@ class ImageRenderer:
     def _header(self, subject: Subject, table: FrameTable) -> tuple[Header, DataSetBytes]:
         return self._headers.of(subject.record, table, subject.retrieve.data_set(subject.record))
 
-    def _drawn(self, subject: Subject, table: FrameTable, frame: FrameBytes, drawing: Drawing) -> bytes:
-        data = b"".join(frame.chunks)
-        pixels = subject.retrieve.pixels
-        if table.encapsulated:
-            uid = subject.record.transfer_syntax_uid
-            return pixels.draw(data, table.description, uid, drawing.to_json())
+    def _drawn(
+        self, subject: Subject, table: FrameTable, asked: Iterator[tuple[bytes, Drawing]], count: int
+    ) -> Iterator[bytes]:
+        """Pictures of (frame as stored, how it is wanted): compressed ones by all codec workers at a time."""
+        pixels, uid = subject.retrieve.pixels, subject.record.transfer_syntax_uid
+        if not table.encapsulated:
+            return (self._drawn_native(subject, table, frame, drawing) for frame, drawing in asked)
+        frames = ((codestream, drawing.to_json()) for codestream, drawing in asked)
+        if count > 1:
+            return pixels.draw_all(frames, table.description, uid)
+        return (pixels.draw(codestream, table.description, uid, drawing) for codestream, drawing in frames)
+
+    def _drawn_native(self, subject: Subject, table: FrameTable, frame: bytes, drawing: Drawing) -> bytes:
         reads_profile = drawing.own_profile and drawing.icc_profile not in (NO, YES)  # a stranger's, by a library in C
-        if len(data) > self._inline_frame_bytes or reads_profile:
-            return pixels.draw(data, table.description, EXPLICIT_VR_LITTLE_ENDIAN, drawing.to_json())
+        if len(frame) > self._inline_frame_bytes or reads_profile:
+            json = drawing.to_json()
+            return subject.retrieve.pixels.draw(frame, table.description, EXPLICIT_VR_LITTLE_ENDIAN, json)
         try:
-            return draw(data, drawing)
+            return draw(frame, drawing)
         except Unpaintable as error:
             raise NotAcceptable(str(error)) from error
 

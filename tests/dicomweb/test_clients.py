@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import io
 import json
 import subprocess
 import threading
@@ -13,6 +14,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from dicomweb_client.api import DICOMwebClient
+from PIL import Image
 from pydicom.uid import EncapsulatedPDFStorage
 
 from tests.bridge import shown
@@ -178,6 +180,20 @@ def test_dicomweb_client_retrieves_metadata_and_bulk_data(client: DICOMwebClient
 
 def test_dicomweb_client_retrieves_frames(client: DICOMwebClient) -> None:
     assert client.retrieve_instance_frames(STUDY, SERIES, f"{SERIES}.2", [1]) == [pixels(2)]
+
+
+@pytest.mark.parametrize(("media_type", "form"), [("image/jpeg", "JPEG"), ("image/png", "PNG"), ("image/gif", "GIF")])
+def test_dicomweb_client_retrieves_rendered_pictures(client: DICOMwebClient, media_type: str, form: str) -> None:
+    one = client.retrieve_instance_rendered(STUDY, SERIES, f"{SERIES}.2", media_types=(media_type,))
+    frame = client.retrieve_instance_frames_rendered(STUDY, SERIES, f"{SERIES}.2", [1], media_types=(media_type,))
+    assert Image.open(io.BytesIO(one)).format == form
+    assert frame == one
+
+
+def test_dicomweb_client_passes_rendering_parameters(client: DICOMwebClient) -> None:
+    asked = {"viewport": "40,20", "window": "100,50,linear-exact", "quality": 40}
+    body = client.retrieve_instance_rendered(STUDY, SERIES, f"{SERIES}.2", media_types=("image/jpeg",), params=asked)
+    assert Image.open(io.BytesIO(body)).size == (20, 20)
 
 
 # ---- the server itself ----
