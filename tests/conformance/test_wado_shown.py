@@ -351,6 +351,35 @@ def test_w22_rotation_shutter_and_annotation_are_applied(web: Web, images: None)
     np.testing.assert_array_equal(picture, np.rot90(expected, -1))
 
 
+def test_w22_a_compressed_image_is_shown_as_the_same_one_uncompressed(tmp_path: Path, shared_data: Path) -> None:
+    """It is drawn in a codec worker, with everything that the state puts on it."""
+    text = sequence_item(UnformattedTextValue="病变", AnchorPointAnnotationUnits="PIXEL", AnchorPoint=[20, 30])
+    circle = sequence_item(
+        GraphicAnnotationUnits="DISPLAY", GraphicDimensions=2, NumberOfGraphicPoints=2, GraphicType="CIRCLE",
+        GraphicData=[0.5, 0.5, 0.5, 0.9], GraphicFilled="N",
+    )  # fmt: skip
+    layer = sequence_item(
+        GraphicLayer="A", GraphicLayerOrder=1, GraphicLayerRecommendedDisplayCIELabValue=[0x8A67, 0xD0C9, 0xC350]
+    )
+    bodies = []
+    for name in ("MR_small.dcm", "MR_small_RLE.dcm"):
+        (folder := tmp_path / name).mkdir()
+        with open_web(folder) as opened:
+            ref = opened.add_file(shared_data / "variety" / f"pydicom-pydicom__test_files__{name}")
+            made = state(referenced(ref.sop_instance_uid or ""), ImageRotation=90, GraphicLayerSequence=[layer])
+            made.StudyInstanceUID = ref.study_instance_uid
+            made.ReferencedSeriesSequence[0].SeriesInstanceUID = ref.series_instance_uid
+            made.SoftcopyVOILUTSequence = [sequence_item(WindowCenter="600", WindowWidth="1200")]
+            made.GraphicAnnotationSequence = [
+                sequence_item(GraphicLayer="A", TextObjectSequence=[text], GraphicObjectSequence=[circle])
+            ]
+            response = opened.get(f"{place_of(opened.add(made))}/rendered", "image/png")
+            assert response.status_code == 200, response.text
+            bodies.append(response.content)
+    assert bodies[0] == bodies[1]
+    assert Image.open(io.BytesIO(bodies[0])).mode == "RGB"
+
+
 def test_w22_overlays_of_the_image_are_drawn_when_the_state_asks_for_them(web: Web, images: None) -> None:
     item = image(103, np.zeros((16, 16), np.uint16))
     item.add_new(0x60000010, "US", 1)
