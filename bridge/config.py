@@ -104,6 +104,20 @@ class Dimse:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Tls:
+    """DIMSE over TLS, for callers and for the peers that we call."""
+
+    port: int = 0  # 0 = none; usual is 2762
+    plain: bool = True  # dimse.port is open too
+    certificate: str = ""  # PEM file: ours, and what leads to its authority
+    key: str = ""
+    authorities: str = ""  # PEM file: who vouches for callers and peers; "" = for peers, those of the system
+    client_certificates: str = "required"  # required | optional | none
+    minimum_version: str = "1.2"  # 1.2 | 1.3
+    handshake_timeout_s: float = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Http:
     """The HTTP door."""
 
@@ -281,6 +295,8 @@ class Peer:
     port: int = 0  # on which it listens; 0 = nothing can be sent to it
     site: str = ""  # "" = the called AE title's
     services: tuple[str, ...] = ("echo", "store", "commitment")
+    tls: bool = False  # it calls only over TLS, and so do we
+    certificate: str = ""  # a name that its certificate must have; "" = any
     commitment_report: str = "new"  # new | same: the association on which it wants to hear
     sop_classes: tuple[str, ...] = ()  # UIDs; empty = all
     transfer_syntaxes: tuple[str, ...] = ()  # UIDs; empty = all
@@ -313,6 +329,7 @@ class Settings:
     index: Index = field(default_factory=Index)
     ingest: Ingest = field(default_factory=Ingest)
     dimse: Dimse = field(default_factory=Dimse)
+    tls: Tls = field(default_factory=Tls)
     http: Http = field(default_factory=Http)
     pixels: Pixels = field(default_factory=Pixels)
     rendering: Rendering = field(default_factory=Rendering)
@@ -336,6 +353,8 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "ingest.acknowledge": ("object-store", "landing"),
     "ingest.duplicates": ("keep-first", "replace", "reject"),
     "http.empty_search": (200, 204),
+    "tls.client_certificates": ("required", "optional", "none"),
+    "tls.minimum_version": ("1.2", "1.3"),
     "log_level": ("DEBUG", "INFO", "WARNING", "ERROR"),
 }
 _NOT_IN_FILE = ("file", "sources")

@@ -103,9 +103,12 @@ def _index(settings: Settings) -> Iterator[Finding]:
 
 def _ports(settings: Settings) -> Iterator[Finding]:
     for what, host, port in (
-        ("DIMSE port", settings.dimse.host, settings.dimse.port),
+        ("DIMSE port", settings.dimse.host, settings.dimse.port if settings.tls.plain else 0),
+        ("DIMSE port with TLS", settings.dimse.host, settings.tls.port),
         ("HTTP port", settings.http.host, settings.http.port),
     ):
+        if not port:
+            continue
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         with socket.socket(family, socket.SOCK_STREAM) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

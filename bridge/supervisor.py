@@ -47,7 +47,7 @@ class Child:
 
     name: str
     command: list[str]
-    descriptor: int | None
+    descriptors: tuple[int, ...] = ()
     process: subprocess.Popen[bytes] | None = None
     started_at: float = 0.0
     delay_s: float = 0.0
@@ -126,19 +126,32 @@ def open_socket(host: str, port: int, *, timeout_s: float) -> socket.socket:
             return listening
 
 
+def open_dimse_sockets(settings: Settings) -> tuple[socket.socket | None, socket.socket | None]:
+    """Those of the DIMSE door: plain, and over TLS. Raises ConfigError."""
+    host, tls, bind_s = settings.dimse.host, settings.tls, settings.supervisor.bind_timeout_s
+    if not tls.port and not tls.plain:
+        raise ConfigError("tls.plain is off and tls.port is 0: the DIMSE door would have no port at all")
+    plain = open_socket(host, settings.dimse.port, timeout_s=bind_s) if tls.plain else None
+    try:
+        return plain, open_socket(host, tls.port, timeout_s=bind_s) if tls.port else None
+    except ConfigError:
+        if plain is not None:
+            plain.close()
+        raise
+
+
 def supervise(settings: Settings, config: Path | None) -> int:
     """Run everything until a signal says stop; returns the exit code."""
     check_packages()
     bind_s = settings.supervisor.bind_timeout_s
-    with (
-        open_socket(settings.dimse.host, settings.dimse.port, timeout_s=bind_s) as dimse,
-        open_socket(settings.http.host, settings.http.port, timeout_s=bind_s) as http,
-    ):
+    with contextlib.ExitStack() as opened:
+        dimse, over_tls = (one and opened.enter_context(one) for one in open_dimse_sockets(settings))
+        http = opened.enter_context(open_socket(settings.http.host, settings.http.port, timeout_s=bind_s))
         _drop_privileges(settings.supervisor.user)
         environment = _environment(settings, config)
-        children = _children(settings, dimse, http)
+        children = _children(settings, dimse, over_tls, http)
         stopping = _Signals()
-        _say_hello(settings, dimse, http)
+        _say_hello(settings, dimse, over_tls, http)
         try:
             while not stopping.asked:
                 if stopping.hung_up:
@@ -167,21 +180,27 @@ class _Signals:
         self.hung_up = True
 
 
-def _children(settings: Settings, dimse: socket.socket, http: socket.socket) -> list[Child]:
+def _children(
+    settings: Settings, dimse: socket.socket | None, over_tls: socket.socket | None, http: socket.socket
+) -> list[Child]:
     python = sys.executable
-    doors = [
-        ("scp", dimse, settings.dimse.processes),
-        ("dicomweb", http, settings.http.processes),
-    ]
-    children = [
-        Child(f"{name} {number + 1}", [python, "-m", name, "--fd", str(opened.fileno())], opened.fileno())
-        for name, opened, processes in doors
-        for number in range(processes)
-    ]
+    sockets: dict[str, dict[str, socket.socket | None]] = {
+        "scp": {"--fd": dimse, "--tls-fd": over_tls},
+        "dicomweb": {"--fd": http},
+    }
+    processes = {"scp": settings.dimse.processes, "dicomweb": settings.http.processes}
+    children = []
+    for name, opened in sockets.items():
+        inherited = {option: one.fileno() for option, one in opened.items() if one is not None}
+        options = [text for option, descriptor in inherited.items() for text in (option, str(descriptor))]
+        children += [
+            Child(f"{name} {number + 1}", [python, "-m", name, *options], tuple(inherited.values()))
+            for number in range(processes[name])
+        ]
     return [
         *children,
-        Child("scp sender", [python, "-m", "scp.sender"], None),
-        Child("worker", [python, "-m", "bridge", "worker"], None),
+        Child("scp sender", [python, "-m", "scp.sender"]),
+        Child("worker", [python, "-m", "bridge", "worker"]),
     ]
 
 
@@ -207,9 +226,8 @@ def _keep_alive(children: list[Child], settings: Settings, environment: dict[str
 
 
 def _start(child: Child, environment: dict[str, str], now: float) -> None:
-    descriptors = () if child.descriptor is None else (child.descriptor,)
     child.process = subprocess.Popen(  # noqa: S603  # our own interpreter and module names
-        child.command, env=environment, pass_fds=descriptors, preexec_fn=_die_with_parent
+        child.command, env=environment, pass_fds=child.descriptors, preexec_fn=_die_with_parent
     )
     child.started_at = now
 
@@ -264,11 +282,15 @@ def _drop_privileges(user: str) -> None:
         raise ConfigError(f"cannot become the user {user!r} of supervisor.user: {error}") from error
 
 
-def _say_hello(settings: Settings, dimse: socket.socket, http: socket.socket) -> None:
-    host, port = dimse.getsockname()[:2]
+def _say_hello(
+    settings: Settings, dimse: socket.socket | None, over_tls: socket.socket | None, http: socket.socket
+) -> None:
+    for words, opened in (("DIMSE", dimse), ("DIMSE over TLS", over_tls)):
+        if opened is not None:
+            host, port = opened.getsockname()[:2]
+            _LOG.info("%s: %s@%s:%d", words, settings.dimse.ae_title, host, port)
     web_host, web_port = http.getsockname()[:2]
     scheme = "https" if settings.http.tls_certificate else "http"
-    _LOG.info("DIMSE: %s@%s:%d", settings.dimse.ae_title, host, port)
     _LOG.info("DICOMweb: %s://%s:%d%s", scheme, web_host, web_port, settings.http.root)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import ssl
 import threading
 from collections.abc import Callable
 
@@ -15,6 +16,7 @@ from scp.exchange import Exchange
 from scp.operation import Door
 from scp.pace import Pace, pace_of
 from scp.peers import CALLED_AE_NOT_RECOGNISED, CALLING_AE_NOT_RECOGNISED, LIMIT_EXCEEDED, Caller, Refused
+from scp.tls import TlsFailed
 from scp.upper_layer import (
     Aborted,
     AbortReason,
@@ -44,13 +46,17 @@ class _Ended(Exception):
 class Association:
     """Runs in its thread; `drain` and `cut` may be called from another."""
 
-    def __init__(self, connection: socket.socket, address: str, door: Door) -> None:
+    def __init__(
+        self, connection: socket.socket, address: str, door: Door, *, tls: ssl.SSLContext | None = None
+    ) -> None:
         self.address = address
         self.is_established = False
         self._door = door
         self._dimse = door.archive.settings.dimse
         self._acceptor = Acceptor(max_pdu_bytes=self._dimse.max_pdu_bytes)
         self._connection = Connection(connection, self._acceptor, write_timeout_s=self._dimse.write_timeout_s)
+        self._tls = tls
+        self._names: frozenset[str] | None = None  # in the caller's certificate; None: it does not speak TLS
         self._exchange: Exchange | None = None
         self._caller: Caller | None = None
         self._give_slot_back: Callable[[], None] = _nothing
@@ -69,6 +75,9 @@ class Association:
         except ProtocolError as error:
             _LOG.warning("%s: aborted, because the peer broke the protocol: %s", self._who(), error)
             end = _Ended("aborted", upper_layer.abort(error.source, error.reason))
+        except TlsFailed as error:
+            _LOG.warning("refused a caller at %s, because no TLS came about: %s", self.address, error)
+            end = _Ended("refused")
         except PeerSilent as error:
             end = self._silent(error)
         except PeerDeaf as error:
@@ -101,6 +110,9 @@ class Association:
     def _converse(self) -> None:
         """Read and react until something ends it, always by an exception."""
         self._connection.prepare()
+        if self._tls is not None:
+            within_s = self._door.archive.settings.tls.handshake_timeout_s
+            self._names = self._connection.secure(self._tls, as_server=True, within_s=within_s)
         self._connection.expect(self._dimse.artim_timeout_s)
         while not self.is_established:
             self._react(self._connection.next())
@@ -188,7 +200,7 @@ class Association:
         )
 
     def _admit(self, request: negotiation.Request) -> Caller:
-        caller = self._door.peers.admit(request, self.address)
+        caller = self._door.peers.admit(request, self.address, self._names)
         give_back = self._door.slots.take(caller.key, caller.associations)
         if give_back is None:
             raise Refused(

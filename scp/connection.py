@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import select
 import socket
+import ssl
 import struct
 import time
 from collections.abc import Iterator
 
+from scp.tls import Incomplete, TlsSocket
 from scp.upper_layer import Event, Reader
 
 _BUFFER_BYTES = 1 << 20  # one read may bring several PDUs
@@ -48,7 +50,8 @@ class Connection:
 
     def __init__(self, connected: socket.socket, reader: Reader, *, write_timeout_s: float) -> None:
         self.reader = reader
-        self._socket = connected
+        self._socket: socket.socket | TlsSocket = connected
+        self._plain = connected  # other threads shut this one down
         self._write_timeout_s = write_timeout_s
         self._buffer = memoryview(b"")
         self._events: Iterator[Event] = iter(())
@@ -67,6 +70,13 @@ class Connection:
             self._set_timeout(socket.SO_SNDTIMEO, self._write_timeout_s)
         except OSError as error:
             raise PeerGone(error.strerror or str(error)) from error
+
+    def secure(self, context: ssl.SSLContext, *, as_server: bool, within_s: float, name: str = "") -> frozenset[str]:
+        """Speak TLS from now on; the names in the other side's certificate. Raises TlsFailed."""
+        secured = TlsSocket(self._plain, context, as_server=as_server, name=name)
+        secured.handshake(within_s)
+        self._socket = secured
+        return secured.names
 
     def expect(self, within_s: float, *, exactly: bool = True) -> None:
         """The next complete PDU may take this long, from now; afterwards each has as long. `exactly`: to the moment,
@@ -110,7 +120,7 @@ class Connection:
     def shut(self, how: int = socket.SHUT_RDWR) -> None:
         """End one or both directions; wakes a waiting read."""
         try:
-            self._socket.shutdown(how)
+            self._plain.shutdown(how)
         except OSError:
             return  # it is closed already
 
@@ -149,6 +159,10 @@ class Connection:
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
         except BlockingIOError:
             count = -1
+        except Incomplete:
+            if time.monotonic() <= self._deadline:
+                return
+            count = -1
         except OSError as error:
             raise PeerGone(error.strerror or str(error)) from error
         if count == 0:
@@ -158,6 +172,8 @@ class Connection:
         self._events = self.reader.receive(self._buffer[:count])
 
     def _is_readable(self) -> bool:
+        if isinstance(self._socket, TlsSocket) and self._socket.has_pending:
+            return True
         poll = select.poll()
         poll.register(self._socket, select.POLLIN)
         return bool(poll.poll(0))

@@ -109,7 +109,13 @@ class _Delivery:
             raise NotOnline(f"{self._remote.ae_title} broke off too often", retry_after_s=0)
         try:
             association = self._stack.enter_context(
-                open_association(self._remote, offers, calling_ae_title=self._dimse.ae_title, dimse=self._dimse)
+                open_association(
+                    self._remote,
+                    offers,
+                    calling_ae_title=self._dimse.ae_title,
+                    dimse=self._dimse,
+                    tls=self._call.archive.settings.tls,
+                )
             )
         except NoAssociation as error:
             self._attempts_left = 0

@@ -23,6 +23,7 @@ class Rejection:
     reason: int
 
 
+NO_REASON_GIVEN = Rejection(1, 1, 1)
 CONTEXT_NAME_NOT_SUPPORTED = Rejection(1, 1, 2)
 CALLING_AE_NOT_RECOGNISED = Rejection(1, 1, 3)
 CALLED_AE_NOT_RECOGNISED = Rejection(1, 1, 7)
@@ -71,8 +72,8 @@ class Peers:
             return None
         return peer
 
-    def admit(self, request: Request, address: str) -> Caller:
-        """The caller behind a request, or Refused."""
+    def admit(self, request: Request, address: str, names: frozenset[str] | None = None) -> Caller:
+        """The caller behind a request, or Refused. `names`: in its certificate; None where it does not speak TLS."""
         if not request.protocol_version & PROTOCOL_VERSION:
             raise Refused(PROTOCOL_NOT_SUPPORTED, f"protocol version {request.protocol_version} is not supported")
         if request.application_context != APPLICATION_CONTEXT:
@@ -85,14 +86,17 @@ class Peers:
             raise Refused(CALLED_AE_NOT_RECOGNISED, f"the called AE title is not {ours}")
         if not request.calling_ae_title:
             raise Refused(CALLING_AE_NOT_RECOGNISED, "the calling AE title is empty")
-        return self._caller(request, address, known, sites.get(request.called_ae_title, ""))
+        return self._caller(request, address, names, known, sites.get(request.called_ae_title, ""))
 
-    def _caller(self, request: Request, address: str, roster: Roster, called_site: str) -> Caller:
+    def _caller(
+        self, request: Request, address: str, names: frozenset[str] | None, roster: Roster, called_site: str
+    ) -> Caller:
         ae_title = request.calling_ae_title
         dimse = self._settings.dimse
         known = [peer for peer in roster.peers if peer.ae_title.strip() == ae_title]
         for peer in known:
             if _may_come_from(peer, address):
+                _check_certificate(peer, names)
                 if peer.site and called_site and peer.site != called_site:
                     raise Refused(CALLED_AE_NOT_RECOGNISED, f"the peer {peer.name} is not of the site {called_site}")
                 return Caller(
@@ -115,6 +119,16 @@ class Peers:
                 peer=None,
             )
         raise Refused(CALLING_AE_NOT_RECOGNISED, _why(known, address))
+
+
+def _check_certificate(peer: Peer, names: frozenset[str] | None) -> None:
+    if names is None and (peer.tls or peer.certificate):
+        raise Refused(NO_REASON_GIVEN, f"the peer {peer.name} may call only over TLS")
+    if peer.certificate and peer.certificate not in (names or ()):
+        shown = ", ".join(sorted(names or ())) or "no name at all"
+        raise Refused(
+            NO_REASON_GIVEN, f"the peer {peer.name} must show a certificate for {peer.certificate}, not for {shown}"
+        )
 
 
 def _may_come_from(peer: Peer, address: str) -> bool:

@@ -52,12 +52,12 @@ def run(archive: Archive, roster: Roster, job: Job) -> Job:
 
 def tell(archive: Archive, peer: Peer, request: Request) -> None:
     """N-EVENT-REPORT with us as the SCP, by role selection. Raises NoAssociation unless the device took it."""
-    dimse, remote = archive.settings.dimse, remote_of(peer)
+    dimse, tls, remote = archive.settings.dimse, archive.settings.tls, remote_of(peer)
     if remote is None:
         raise NoAssociation(f"we do not know where it listens: dicom-bridge peers set {peer.name} host=... port=...")
     ours = request.called_ae_title or dimse.ae_title
     try:
-        with open_association(remote, [_REPORT], calling_ae_title=ours, dimse=dimse) as association:
+        with open_association(remote, [_REPORT], calling_ae_title=ours, dimse=dimse, tls=tls) as association:
             context = association.context_for(STORAGE_COMMITMENT)
             if context is None:
                 raise NoAssociation("it accepted the association, but not the service Storage Commitment")

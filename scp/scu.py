@@ -13,12 +13,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from bridge.config import Dimse, Peer
+from bridge.config import Dimse, Peer, Tls
+from bridge.errors import ConfigError
 from scp import proposal
+from scp.certificates import client_context
 from scp.connection import Broken, Connection
 from scp.outgoing import OperationFailed, Outcome, Outgoing
 from scp.proposal import Offer
 from scp.reach import NoAssociation, connected, rejected
+from scp.tls import TlsFailed
 from scp.upper_layer import (
     AssociateAccepted,
     AssociateRejected,
@@ -38,6 +41,9 @@ __all__ = [
 ]
 
 
+_NO_CERTIFICATE = Tls()
+
+
 @dataclass(frozen=True, slots=True)
 class Remote:
     """Whom to call."""
@@ -45,25 +51,34 @@ class Remote:
     ae_title: str
     host: str
     port: int
+    tls: bool = False
+    certificate: str = ""  # the name that its certificate must have; "" = that of the host
 
 
 def remote_of(peer: Peer) -> Remote | None:
     """Where a configured peer listens; None when nothing can be sent to it."""
     host = peer.host or next((address for address in peer.addresses if "/" not in address), "")
-    return Remote(peer.ae_title.strip(), host, peer.port) if host and peer.port else None
+    if not host or not peer.port:
+        return None
+    return Remote(peer.ae_title.strip(), host, peer.port, peer.tls or bool(peer.certificate), peer.certificate)
 
 
 @contextmanager
 def open_association(
-    remote: Remote, offers: Sequence[Offer], *, calling_ae_title: str, dimse: Dimse
+    remote: Remote, offers: Sequence[Offer], *, calling_ae_title: str, dimse: Dimse, tls: Tls = _NO_CERTIFICATE
 ) -> Iterator[Outgoing]:
-    """An association with these contexts; released at the end, aborted when the block raises. Raises NoAssociation."""
+    """An association with these contexts; released at the end, aborted when the block raises. Raises NoAssociation.
+
+    `tls`: our certificate and whom we trust, for a peer that is called over TLS.
+    """
     connection = Connection(
         connected(remote.host, remote.port, dimse.connect_timeout_s),
         Requestor(max_pdu_bytes=dimse.max_pdu_bytes),
         write_timeout_s=dimse.write_timeout_s,
     )
     try:
+        if remote.tls:
+            _secure(connection, remote, tls)
         association = _associate(connection, remote, offers, calling_ae_title, dimse)
         try:
             yield association
@@ -73,6 +88,16 @@ def open_association(
         association.release()
     finally:
         connection.close()
+
+
+def _secure(connection: Connection, remote: Remote, tls: Tls) -> None:
+    try:
+        context = client_context(tls)
+        connection.prepare()
+        name = remote.certificate or remote.host
+        connection.secure(context, as_server=False, within_s=tls.handshake_timeout_s, name=name)
+    except (Broken, ConfigError, TlsFailed) as error:
+        raise NoAssociation(f"{remote.host}:{remote.port} takes connections, but no TLS came about: {error}") from error
 
 
 def _associate(

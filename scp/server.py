@@ -16,10 +16,12 @@ import time
 
 from bridge import ingest, metrics
 from bridge.archive import Archive
+from bridge.config import Tls
 from bridge.peers import Watch
 from bridge.retrieve import Retrieve
 from bridge.search import Answers
 from scp.association import Association
+from scp.certificates import Certificates
 from scp.operation import Door, Intake
 from scp.peers import Peers
 from scp.slots import Slots
@@ -34,10 +36,20 @@ _JOIN_S = 5.0
 class Server:
     """One process's door. `run` returns after `stop` once every association has ended."""
 
-    def __init__(self, archive: Archive, listening: socket.socket, *, intake: Intake = INGEST) -> None:
+    def __init__(
+        self,
+        archive: Archive,
+        listening: socket.socket | None,
+        *,
+        over_tls: socket.socket | None = None,
+        intake: Intake = INGEST,
+    ) -> None:
+        """`listening` for plain DICOM, `over_tls` for DICOM over TLS: one of them or both. Raises ConfigError."""
         settings = archive.settings
         self._dimse = settings.dimse
-        self._listening = listening
+        self._over_tls = over_tls
+        self._listening = {one.fileno(): one for one in (listening, over_tls) if one is not None}
+        self._certificates = Certificates(settings.tls if over_tls is not None else Tls())
         self._slots = Slots(settings.storage.directory / "run" / "associations", settings.dimse.associations)
         self._watch = Watch(archive)
         self._door = Door(
@@ -58,8 +70,8 @@ class Server:
 
     @property
     def address(self) -> tuple[str, int]:
-        """Host and port it listens on."""
-        host, port = self._listening.getsockname()[:2]
+        """Host and port it listens on; those of plain DICOM, where there is that."""
+        host, port = next(iter(self._listening.values())).getsockname()[:2]
         return host, port
 
     def open(self) -> int:
@@ -83,15 +95,17 @@ class Server:
 
     def run(self) -> None:
         """Accept until stopped, then drain."""
-        self._listening.setblocking(False)
+        for listening in self._listening.values():
+            listening.setblocking(False)
         watching = threading.Thread(target=self._keep_watch, name="peers")
         watching.start()
         try:
             while not self._is_stopping:
-                if self._wait():
-                    self._accept()
+                for listening in self._wait():
+                    self._accept(listening)
         finally:
-            self._listening.close()
+            for listening in self._listening.values():
+                listening.close()
             self._is_stopping = True
             self._look.set()
             self._drain()
@@ -108,28 +122,31 @@ class Server:
             self._look.clear()
             if not self._is_stopping:
                 self._watch.look()
+                self._certificates.look()
 
-    def _wait(self) -> bool:
-        """True when there may be someone to accept."""
+    def _wait(self) -> list[socket.socket]:
+        """Where there may be someone to accept."""
         poll = select.poll()
         poll.register(self._wake_read, select.POLLIN)
         if len(self._associations) < self._share:
-            poll.register(self._listening, select.POLLIN)
-            return any(descriptor != self._wake_read for descriptor, _ in poll.poll())
-        return not poll.poll(_POLITE_S * 1000)
+            for descriptor in self._listening:
+                poll.register(descriptor, select.POLLIN)
+            return [self._listening[one] for one, _ in poll.poll() if one != self._wake_read]
+        return [] if poll.poll(_POLITE_S * 1000) else list(self._listening.values())
 
-    def _accept(self) -> None:
+    def _accept(self, listening: socket.socket) -> None:
         if len(self._associations) >= self._dimse.associations + _UNDECIDED and not self._make_room():
             return
         try:
-            connection, address = self._listening.accept()
+            connection, address = listening.accept()
         except (BlockingIOError, ConnectionAbortedError):
             return  # another process took it, or it is gone
         except OSError as error:
             _LOG.error("cannot accept an association: %s", error.strerror)
             time.sleep(_POLITE_S)  # out of descriptors or memory: trying at once would only spin
             return
-        association = Association(connection, str(address[0]), self._door)
+        tls = self._certificates.server if listening is self._over_tls else None
+        association = Association(connection, str(address[0]), self._door, tls=tls)
         thread = threading.Thread(target=self._run, args=(association,), name=f"association {address[0]}")
         with self._changed:
             self._associations[association] = thread

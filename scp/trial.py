@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from bridge.archive import open_archive
-from bridge.config import Dimse, Peer, load
+from bridge.config import Dimse, Peer, Tls, load
 from bridge.errors import ConfigError
 from bridge.peers import known
 from scp.command import SUCCESS
@@ -35,20 +35,20 @@ def main(arguments: list[str] | None = None) -> int:
             archive.close()
         if peer is None:
             raise NoAssociation("there is no peer of that name")
-        print(attempt(peer, settings.dimse))
+        print(attempt(peer, settings.dimse, settings.tls))
     except (ConfigError, StorageError, NoAssociation) as error:
         print(f"{options.name}: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-def attempt(peer: Peer, dimse: Dimse) -> str:
+def attempt(peer: Peer, dimse: Dimse, tls: Tls) -> str:
     """Echo; the sentence of success. Raises NoAssociation."""
     remote = remote_of(peer)
     if remote is None:
         raise NoAssociation(f"we do not know where it listens: dicom-bridge peers set {peer.name} host=... port=...")
     try:
-        with open_association(remote, [_ECHO], calling_ae_title=dimse.ae_title, dimse=dimse) as association:
+        with open_association(remote, [_ECHO], calling_ae_title=dimse.ae_title, dimse=dimse, tls=tls) as association:
             status = association.echo()
     except OperationFailed as error:
         raise NoAssociation(

@@ -19,6 +19,7 @@ SHORT_PDU_BYTES = 4  # body of A-RELEASE-RQ, A-RELEASE-RP and A-ABORT
 
 IS_COMMAND = 0x01  # bit 0 of the message control header (PS3.8 Annex E.2)
 IS_LAST = 0x02  # bit 1
+_TLS_HANDSHAKE = 0x16  # content type of the record that begins TLS (RFC 8446 §5.1): no PDU has it
 
 
 class PduType(IntEnum):
@@ -186,7 +187,8 @@ class Reader:
 
     def _check(self, kind: int, length: int) -> None:
         if kind not in _KNOWN:
-            raise ProtocolError(AbortReason.UNRECOGNIZED_PDU, f"PDU type {kind:02X}H is not known")
+            said = ", a TLS handshake; this port speaks plain DICOM" if kind == _TLS_HANDSHAKE else " is not known"
+            raise ProtocolError(AbortReason.UNRECOGNIZED_PDU, f"PDU type {kind:02X}H{said}")
         if kind not in _EXPECTED[self.state]:
             raise ProtocolError(AbortReason.UNEXPECTED_PDU, f"{PduType(kind).name} may not come now")
         if kind == PduType.P_DATA_TF:

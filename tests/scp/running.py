@@ -28,6 +28,7 @@ class RunningDoor:
     archive: Archive
     address: tuple[str, int]
     thread: threading.Thread
+    tls_port: int = 0
 
     @property
     def port(self) -> int:
@@ -74,8 +75,11 @@ def running_door(directory: Path, wanted: Settings | None = None, *, intake: Int
     directory.mkdir(exist_ok=True)
     archive = open_test_archive(directory, wanted or settings())
     listening = socket.create_server(("127.0.0.1", 0))
-    server = Server(archive, listening, intake=intake)
-    door = RunningDoor(server, archive, server.address, threading.Thread(target=server.run, name="door"))
+    over_tls = socket.create_server(("127.0.0.1", 0)) if archive.settings.tls.port else None
+    server = Server(archive, listening, over_tls=over_tls, intake=intake)
+    thread = threading.Thread(target=server.run, name="door")
+    tls_port = over_tls.getsockname()[1] if over_tls else 0
+    door = RunningDoor(server, archive, server.address, thread, tls_port)
     door.thread.start()
     try:
         yield door

@@ -7,10 +7,11 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from bridge.config import Dimse
+from bridge.config import Dimse, Tls
 from bridge.config import Peer as KnownPeer
 from scp.scu import NoAssociation
 from scp.trial import attempt
@@ -18,13 +19,14 @@ from tests.scp.device import device
 from tests.scp.running import running_door, settings
 from tests.scp.wire import ASSOCIATE_RJ, item, pdu
 
+NO_TLS = Tls()
 DIMSE = Dimse(connect_timeout_s=0.5, response_timeout_s=2.0, ae_title="ARCHIVE")
 Answer = Callable[[socket.socket], None]
 
 
-def call(port: int, *, host: str = "127.0.0.1", ae_title: str = "PEER") -> str:
+def call(port: int, *, host: str = "127.0.0.1", ae_title: str = "PEER", tls: Tls = NO_TLS, **more: Any) -> str:
     """Try a peer on this port."""
-    return attempt(KnownPeer(name="p", ae_title=ae_title, host=host, port=port), DIMSE)
+    return attempt(KnownPeer(name="p", ae_title=ae_title, host=host, port=port, **more), DIMSE, tls)
 
 
 @contextmanager
@@ -61,7 +63,7 @@ def test_a_peer_that_answers_is_praised(tmp_path: Path) -> None:
 def test_its_first_address_serves_for_a_host(tmp_path: Path) -> None:
     with running_door(tmp_path) as door:
         peer = KnownPeer(name="p", ae_title="X", addresses=("10.0.0.0/8", "127.0.0.1"), port=door.port)
-        assert "answered the echo" in attempt(peer, DIMSE)
+        assert "answered the echo" in attempt(peer, DIMSE, NO_TLS)
 
 
 @pytest.mark.parametrize(

@@ -97,10 +97,23 @@ def check_every_image(bridge: RunningBridge, originals: list[Path]) -> None:
     """Each is retrieved with the bytes that were sent."""
     for path, (study, series, instance, _) in zip(originals, uids(originals), strict=True):
         where = f"/dicom-web/studies/{study}/series/{series}/instances/{instance}"
-        status, body = bridge.get(where, {"Accept": "application/dicom; transfer-syntax=*"})
-        assert status == 200, instance
         sent = data_set_bytes(path)
+        body = retrieved(bridge, where)
         assert body[-len(sent) :] == sent
+
+
+def retrieved(bridge: RunningBridge, path: str) -> bytes:
+    """The object; what was killed last may take a while to come back (503, or nobody listens)."""
+    answers: list[tuple[int, bytes]] = []
+
+    def answered() -> bool:
+        answers.append(bridge.get(path, {"Accept": "application/dicom; transfer-syntax=*"}))
+        return answers[-1][0] not in (0, 503)
+
+    wait_until(answered, timeout_s=60, what=f"an answer for {path}")
+    status, body = answers[-1]
+    assert status == 200, (path, status)
+    return body
 
 
 @pytest.mark.parametrize("seed", GATE_SEEDS)
