@@ -473,6 +473,13 @@ def test_w24_what_has_no_picture_has_a_card_with_its_kind(web: Web, report_url: 
     assert Image.open(io.BytesIO(response.content)).format == "JPEG"
 
 
+def test_w24_the_thumbnail_of_an_ecg_is_its_drawing_made_small(web: Web, ecg_url: str) -> None:
+    response = web.get(ecg_url.replace("/rendered", "/thumbnail"), "image/png")
+    picture = Image.open(io.BytesIO(response.content))
+    assert max(picture.size) == 200
+    assert len(picture.convert("RGB").getcolors(1 << 20) or ()) > 20
+
+
 def test_w24_a_thumbnail_carries_no_text_of_a_presentation_state(web: Web, images: None) -> None:
     text = sequence_item(UnformattedTextValue="Zhang San", AnchorPointAnnotationUnits="DISPLAY", AnchorPoint=[0.1, 0.5])
     made = state(GraphicAnnotationSequence=[sequence_item(GraphicLayer="A", TextObjectSequence=[text])])
