@@ -51,7 +51,8 @@ class PictureFiles:
         temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            temporary.write_bytes(_check(body) + body)
+            with open(temporary, "xb", opener=_for_us_alone) as file:  # pathlib has no opener
+                file.write(_check(body) + body)
             temporary.replace(path)
         except OSError:
             with contextlib.suppress(OSError):
@@ -85,6 +86,10 @@ class PictureFiles:
     def _path(self, key: str) -> Path:
         name = hashlib.sha256(key.encode()).hexdigest()
         return self._directory / name[:2] / name
+
+
+def _for_us_alone(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _check(body: bytes) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -49,21 +49,21 @@ def lookup_table(item: Attributes, *, signed: bool) -> Table | None:
 
 def palette(attributes: Attributes, *, signed: bool) -> tuple[Table, Table, Table]:
     """Red, green and blue of a PALETTE COLOR image. Raises Unpaintable when one is missing or broken."""
-    tables = []
-    for channel in PALETTE_CHANNELS:
-        name = f"{channel}PaletteColorLookupTable"
-        described = _descriptor(attributes, f"{name}Descriptor", signed=signed)
-        if described is None:
-            raise Unpaintable("the image has no palette")
-        count, first, bits = described
-        if data := _words(attributes, f"{name}Data"):
-            entries = _entries(data, count, bits)
-        else:
-            entries = _expanded(_words(attributes, f"Segmented{name}Data"), count, bits)
-        if bits > 8 and int(entries.max(initial=0)) <= 0xFF:
-            bits = 8  # written by devices that say 16 and mean 8
-        tables.append(Table(first, bits, entries))
-    return tables[0], tables[1], tables[2]
+    red, green, blue = (_channel(attributes, channel, signed=signed) for channel in PALETTE_CHANNELS)
+    if max(int(table.entries.max(initial=0)) for table in (red, green, blue)) <= 0xFF:
+        return replace(red, bits=8), replace(green, bits=8), replace(blue, bits=8)  # devices that say 16 and mean 8
+    return red, green, blue
+
+
+def _channel(attributes: Attributes, channel: str, *, signed: bool) -> Table:
+    name = f"{channel}PaletteColorLookupTable"
+    described = _descriptor(attributes, f"{name}Descriptor", signed=signed)
+    if described is None:
+        raise Unpaintable("the image has no palette")
+    count, first, bits = described
+    if data := _words(attributes, f"{name}Data"):
+        return Table(first, bits, _entries(data, count, bits))
+    return Table(first, bits, _expanded(_words(attributes, f"Segmented{name}Data"), count, bits))
 
 
 def _descriptor(attributes: Attributes, keyword: str, *, signed: bool) -> tuple[int, int, int] | None:

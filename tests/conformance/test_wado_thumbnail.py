@@ -60,6 +60,12 @@ def test_w24_a_thumbnail_is_the_rendered_image_made_small(web: Web) -> None:
     assert np.array_equal(np.asarray(thumbnail), np.asarray(rendered))
 
 
+def test_w24_a_thumbnail_stands_still_also_as_gif(web: Web) -> None:
+    web.add(ct(9, series=f"{STUDY}.9", NumberOfFrames=3, PixelData=bytes(96)))
+    image = picture(web.get(f"/studies/{STUDY}/series/{STUDY}.9/thumbnail", "image/gif"))
+    assert image.n_frames == 1  # type: ignore[attr-defined]
+
+
 @pytest.mark.parametrize("viewport", ["4", "4,4,0,0,2,2", "a,b", "", "0,4"])
 def test_w18_8_3_5_1_3_a_thumbnail_takes_width_and_height_only(web: Web, viewport: str) -> None:
     assert web.get(f"{CT}/thumbnail?viewport={viewport}").status_code == 400

@@ -39,6 +39,11 @@ def test_names_tell_nothing_of_the_key(tmp_path: Path) -> None:
     assert "1.2.840" not in str(stored(tmp_path)[0])
 
 
+def test_nobody_else_on_the_machine_may_look_at_a_picture(tmp_path: Path) -> None:
+    files(tmp_path).put("one", b"picture")
+    assert stored(tmp_path)[0].stat().st_mode & 0o777 == 0o600
+
+
 def test_the_least_recently_used_go_when_the_limit_is_passed(tmp_path: Path) -> None:
     kept = files(tmp_path, limit_bytes=250)
     for number in range(3):

@@ -79,6 +79,13 @@ def test_a_palette_that_says_16_bits_and_means_8_is_understood() -> None:
     assert indexed([0, 1], **palette(bits=16, entries=[0x34, 0xFF])) == [0x34, 0xFF]
 
 
+def test_a_dark_channel_of_a_real_16_bit_palette_stays_dark() -> None:
+    values = palette(bits=16, entries=[0x00FF, 0x00FF])
+    values["GreenPaletteColorLookupTableData"] = struct.pack("<2H", 0xFFFF, 0)
+    drawn = {"photometric_interpretation": "PALETTE COLOR"}
+    assert shown(np.array([[0, 1]], "u1"), drawn, **values).tolist() == [[[0, 255, 0], [0, 0, 0]]]
+
+
 def test_a_palette_may_begin_beyond_zero_and_below() -> None:
     assert indexed([0, 100, 101], **palette(first=100, entries=[7, 8])) == [7, 7, 8]
     assert indexed([-2, -1, 0], "<i2", **palette(first=0xFFFF, entries=[7, 8])) == [7, 7, 8]
