@@ -79,12 +79,17 @@ def object_target(stored_uid: str, requested: str | None) -> str:
     return stored_uid if plain or (stored is not None and stored.referenced) else EXPLICIT_VR_LITTLE_ENDIAN
 
 
+def sent_uid(record: InstanceRecord, target: str) -> str:
+    """The SOP Instance UID that the instance has in this transfer syntax."""
+    derivation = _derivation(record, target) if target != record.transfer_syntax_uid else None
+    return derivation.derived_uid if derivation else record.ref.sop_instance_uid or ""
+
+
 def converted_object(record: InstanceRecord, target: str, source: DataSetBytes, pixels: PixelPool) -> Representation:
     """The instance in another transfer syntax; with loss it is another instance, derived from this one."""
-    derivation = _derivation(record, target)
     header = build_header(
         sop_class_uid=record.sop_class_uid,
-        sop_instance_uid=derivation.derived_uid if derivation else record.ref.sop_instance_uid or "",
+        sop_instance_uid=sent_uid(record, target),
         transfer_syntax_uid=target,
     )
     converted = convert(
@@ -93,7 +98,7 @@ def converted_object(record: InstanceRecord, target: str, source: DataSetBytes, 
         target,
         frame_table=frame_table_of(record),
         pixels=pixels,
-        derivation=derivation,
+        derivation=_derivation(record, target),
     )
     size = None if converted.size_bytes is None else len(header) + converted.size_bytes
     return Representation(target, size, ranged(_chain(header, converted.chunks)))

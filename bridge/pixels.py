@@ -15,7 +15,6 @@ import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 from bridge import config
@@ -76,9 +75,9 @@ class PixelPool:
         self, frames: Iterable[tuple[bytes, str]], description: PixelDescription, transfer_syntax_uid: str
     ) -> Iterator[bytes]:
         """Pictures of (codestream, drawing) in order, as many at a time as there are workers. Raises as `decode`."""
-        job = self._job(description, transfer_syntax_uid)
-        calls = (partial(self._run, replace(job, drawing=drawing), codestream) for codestream, drawing in frames)
-        return in_order(self._executor(), calls, self._settings.workers)
+        job, threads = self._job(description, transfer_syntax_uid), self._executor()
+        drawn = (threads.submit(self._run, replace(job, drawing=drawing), stream) for stream, drawing in frames)
+        return in_order(drawn, self._settings.workers)
 
     def _run(self, job: Job, frame: bytes) -> bytes:
         with self._slot():
@@ -104,7 +103,8 @@ class PixelPool:
         raise NotAcceptable("the codec crashed on this frame")
 
     def _run_all(self, job: Job, frames: Iterable[bytes]) -> Iterator[bytes]:
-        return in_order(self._executor(), (partial(self._run, job, frame) for frame in frames), self._settings.workers)
+        threads = self._executor()
+        return in_order((threads.submit(self._run, job, frame) for frame in frames), self._settings.workers)
 
     def _executor(self) -> ThreadPoolExecutor:
         if self._threads is None:

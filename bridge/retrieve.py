@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
-from bridge.ahead import in_order
+from bridge.ahead import done, in_order
 from bridge.archive import Archive
 from bridge.bulk import Bulk, fragment_extents, native_value, stored_stream, stored_value
 from bridge.bundle import Bundle
@@ -101,15 +101,20 @@ class Retrieve:
     ) -> Generator[Representation, None, None]:
         """As `object_stream` for many, in order. Small ones that are converted are made while others are being sent."""
 
-        def made(record: InstanceRecord, transfer_syntax_uid: str | None) -> Representation:
+        def converted(record: InstanceRecord, transfer_syntax_uid: str | None) -> Representation:
             stream = self.object_stream(record, transfer_syntax_uid)
-            if stream.transfer_syntax_uid == record.transfer_syntax_uid or _decoded_bytes(record) > _SMALL_BYTES:
-                return stream
             data = b"".join(stream.chunks)
             return Representation(stream.transfer_syntax_uid, len(data), ranged(iter([data])))
 
-        calls = (partial(made, record, uid) for record, uid in wanted)
-        return in_order(self._threads, calls, self._archive.settings.pixels.workers + 1)
+        def futures() -> Iterator[Future[Representation]]:
+            for record, uid in wanted:
+                is_stored = object_target(record.transfer_syntax_uid, uid) == record.transfer_syntax_uid
+                if is_stored or _decoded_bytes(record) > _SMALL_BYTES:
+                    yield done(self.object_stream(record, uid))
+                else:
+                    yield self._threads.submit(converted, record, uid)
+
+        return in_order(futures(), self._archive.settings.pixels.workers + 1)
 
     def data_set_chunks(self, record: InstanceRecord, transfer_syntax_uid: str) -> Iterator[bytes]:
         """The instance without file meta, for a DIMSE peer: the stored bytes, or in a plain syntax (DICOM.md E14).

@@ -5,23 +5,17 @@ Whatever can be refused is refused before the first byte; then bytes only pass t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from itertools import chain, islice
+from collections.abc import Iterable
 
-from bridge.outgoing import Representation as Outgoing
-from bridge.retrieve import producible_from
-from dicomweb import bulkdata, multipart, zipping
+from dicomweb import archives, bulkdata, multipart
+from dicomweb.choices import choose, chosen_for, streams_of
 from dicomweb.conditional import entity_tag, single_part, single_part_message, unmodified
 from dicomweb.deps import Call
 from dicomweb.multipart import Part
-from dicomweb.negotiate import DICOM, ZIP, Chooser, Representation, Wish, is_bulk_only, wishes_for_zip
+from dicomweb.negotiate import DICOM, Chooser, Representation, is_bulk_only, wishes_for_zip
 from dicomweb.paths import path_of
 from dicomweb.reply import CACHING, VARY, Header, Reply, streamed
-from storage.records import InstanceRecord, Level, ResourceRef
-
-_LISTED = 2000  # instances kept in memory between the check and the sending of a study
-
-Choice = tuple[InstanceRecord, Representation]
+from storage.records import InstanceRecord, Level
 
 
 def instances(call: Call) -> Reply:
@@ -30,7 +24,7 @@ def instances(call: Call) -> Reply:
     if is_bulk_only(wishes):
         return bulkdata.everything(call)
     if zipped := wishes_for_zip(wishes):
-        return _zip(call, ref, zipped)
+        return archives.archive(call, ref, Chooser(zipped, one_item=True))
     chooser = Chooser(wishes, one_item=ref.level is Level.INSTANCE)
     if ref.level is Level.INSTANCE:
         return instance(call, call.door.retrieve.instance(ref), chooser)
@@ -40,10 +34,10 @@ def instances(call: Call) -> Reply:
         part = _part(record, chosen, record.size_bytes, (), base)
         return len(multipart.part_header(part, boundary, first=index == 0)) + record.size_bytes
 
-    choices, size = _chosen(call, ref, chooser, size_of)
+    choices, size = chosen_for(call, ref, chooser, size_of)
     parts = (
         _part(record, chosen, stream.size_bytes, stream.chunks, base)
-        for record, chosen, stream in _streams(call, choices)
+        for record, chosen, stream in streams_of(call, choices)
     )
     return streamed(
         multipart.content_type(DICOM, boundary),
@@ -51,53 +45,6 @@ def instances(call: Call) -> Reply:
         size_bytes=None if size is None else size + len(multipart.closing_delimiter(boundary)),
         headers=[*CACHING, VARY],
     )
-
-
-def _chosen(
-    call: Call,
-    ref: ResourceRef,
-    chooser: Chooser,
-    size_of: Callable[[int, InstanceRecord, Representation], int],
-) -> tuple[Iterator[Choice], int | None]:
-    """How each instance is sent, and the size of all of them; None as soon as one is converted or they are many.
-
-    Raises NotAcceptable when one of them cannot be sent as asked. They are gone through twice when they are many.
-    """
-    records = call.door.retrieve.instances(ref)
-    listed = list(islice(records, _LISTED))
-    size: int | None = 0
-    for index, record in enumerate(chain(listed, records)):
-        chosen = choose(chooser, record)
-        if size is None or chosen.transfer_syntax_uid != record.transfer_syntax_uid:
-            size = None
-        else:
-            size += size_of(index, record, chosen)
-    many = len(listed) == _LISTED
-    again = call.door.retrieve.instances(ref) if many else listed
-    return ((record, choose(chooser, record)) for record in again), None if many else size
-
-
-def choose(chooser: Chooser, record: InstanceRecord) -> Representation:
-    """How one instance is sent. Raises NotAcceptable."""
-    return chooser.instance(record.transfer_syntax_uid, producible_from(record))
-
-
-def _streams(call: Call, choices: Iterable[Choice]) -> Iterator[tuple[InstanceRecord, Representation, Outgoing]]:
-    """Each instance with its bytes."""
-    taken: list[Choice] = []
-
-    def wanted() -> Iterator[tuple[InstanceRecord, str]]:
-        for choice in choices:
-            taken.append(choice)
-            yield choice[0], choice[1].transfer_syntax_uid
-
-    streams = call.door.retrieve.object_streams(wanted())
-    try:
-        for stream in streams:
-            record, chosen = taken.pop(0)
-            yield record, chosen, stream
-    finally:
-        streams.close()
 
 
 def instance(call: Call, record: InstanceRecord, chooser: Chooser) -> Reply:
@@ -121,19 +68,3 @@ def _part(
 ) -> Part:
     location = base + path_of(record.ref)
     return Part(content_type=chosen.content_type, chunks=chunks, size_bytes=size_bytes, location=location)
-
-
-def _zip(call: Call, ref: ResourceRef, wishes: tuple[Wish, ...]) -> Reply:
-    """Every instance a file of its own, named by UIDs alone."""
-    choices, _ = _chosen(call, ref, Chooser(wishes, one_item=True), lambda *_: 0)
-    members = (
-        zipping.Member(name=_member_name(record.ref), chunks=stream.chunks, size_bytes=stream.size_bytes)
-        for record, _, stream in _streams(call, choices)
-    )
-    filename = f"{ref.sop_instance_uid or ref.series_instance_uid or ref.study_instance_uid}.zip"
-    disposition = (b"content-disposition", f'attachment; filename="{filename}"'.encode("latin-1"))
-    return streamed(ZIP, zipping.write(members), headers=[*CACHING, VARY, disposition])
-
-
-def _member_name(ref: ResourceRef) -> str:
-    return f"{ref.study_instance_uid}/{ref.series_instance_uid}/{ref.sop_instance_uid}.dcm"

@@ -94,6 +94,7 @@ PARAMETERS: dict[str, Parameter] = {
     "iccprofile": Parameter(
         {"type": "string", "enum": ["no", "yes", "srgb", "adobergb", "rommrgb"]}, "Colour profile (8.3.5.1.5)."
     ),
+    "dicomdir": Parameter(_FLAG, "A ZIP with a DICOMDIR, its files named by numbers (no part of PS3.18)."),
     "override-retention": Parameter(_FLAG, "Delete although a retention term runs; the audit trail says so."),
     "requestType": Parameter({"type": "string", "enum": ["WADO"]}, "Always WADO (9.1.2.1)."),
     "studyUID": Parameter(UID, "Study Instance UID."),
@@ -170,7 +171,7 @@ def _of_level(level: str, name: str, thing: str) -> list[Resource]:
     """What every level has."""
     small = (*_ANY, "viewport")
     return [
-        _fetched(level, f"Retrieve{name}", f"Retrieve {thing}", (MULTIPART, DICOM, ZIP, OCTETS), _ANY),
+        _fetched(level, f"Retrieve{name}", f"Retrieve {thing}", (MULTIPART, DICOM, ZIP, OCTETS), (*_ANY, "dicomdir")),
         _fetched(f"{level}/metadata", f"Retrieve{name}Metadata", f"Retrieve the metadata of {thing}", _DOCUMENTS, _ANY),
         _fetched(f"{level}/rendered", f"RetrieveRendered{name}", f"Show {thing}", (*_SHOWN, MULTIPART), _RENDERING),
         _fetched(

@@ -41,16 +41,15 @@ class Member:
         return self.size_bytes is None or self.size_bytes >= _LIMIT
 
 
-def total_size(sizes: Iterable[tuple[str, int]]) -> int | None:
-    """Bytes of the whole archive of members (name, size); None where it takes ZIP64."""
-    total, directory, count = 0, 0, 0
-    for name, size in sizes:
-        total += _LOCAL.size + len(name) + size + _DESCRIPTOR.size
-        directory += _CENTRAL.size + len(name)
-        count += 1
-    if total + directory + _END.size >= _LIMIT or count >= _COUNT_LIMIT:
-        return None
-    return total + directory + _END.size
+def member_size(name: str, size_bytes: int) -> int:
+    """What a member adds to an archive without ZIP64."""
+    return _LOCAL.size + _DESCRIPTOR.size + _CENTRAL.size + 2 * len(name) + size_bytes
+
+
+def total_size(members_bytes: int, count: int) -> int | None:
+    """Bytes of an archive whose members add so much; None where it takes ZIP64."""
+    total = members_bytes + _END.size
+    return total if total < _LIMIT and count < _COUNT_LIMIT else None
 
 
 def write(members: Iterable[Member]) -> Generator[bytes, None, None]:

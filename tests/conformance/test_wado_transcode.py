@@ -282,3 +282,28 @@ def test_w25_a_browser_gets_a_zip_by_a_link(web: Web) -> None:
     browser = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
     response = web.get(f"{CT}?accept=application/zip", browser)
     assert zipfile.is_zipfile(io.BytesIO(response.content))
+
+
+@pytest.mark.parametrize("uid", ["*", JPEG + "201", JPEG + "91"])
+def test_w25_a_zip_with_a_dicomdir_is_a_file_set(web: Web, tmp_path: Path, dcmtk: Dcmtk, uid: str) -> None:
+    """PS3.10 §8: File IDs of at most eight characters a component, every file referred to."""
+    response = web.get(f"/studies/{STUDY}?dicomdir=true", f"application/zip; transfer-syntax={uid}")
+    with zipfile.ZipFile(io.BytesIO(response.content)) as archive:
+        archive.extractall(tmp_path)
+        names = archive.namelist()
+    assert names[-1] == "DICOMDIR"
+    assert all(re.fullmatch("DICOM/[A-Z0-9]{1,8}/[A-Z0-9]{1,8}", name) for name in names[:-1])
+    records = pydicom.dcmread(tmp_path / "DICOMDIR").DirectoryRecordSequence
+    images = [record for record in records if record.DirectoryRecordType == "IMAGE"]
+    assert ["/".join(record.ReferencedFileID) for record in images] == names[:-1]
+    for record, name in zip(images, names, strict=False):
+        item = pydicom.dcmread(tmp_path / name)
+        assert item.SOPInstanceUID == record.ReferencedSOPInstanceUIDInFile
+        assert item.file_meta.TransferSyntaxUID == record.ReferencedTransferSyntaxUIDInFile
+    assert dcmtk.run("dcmdump", tmp_path / "DICOMDIR").returncode == 0
+
+
+def test_w25_the_size_of_an_archive_of_stored_files_is_announced(web: Web) -> None:
+    response = web.get(CT, "application/zip; transfer-syntax=*")
+    assert int(response.headers["content-length"]) == len(response.content)
+    assert web.get(f"{CT}?dicomdir=perhaps", "application/zip").status_code == 400

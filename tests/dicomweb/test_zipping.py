@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dicomweb.zipping import Member, total_size, write
+from dicomweb.zipping import Member, member_size, total_size, write
 
 BODIES = [b"", b"a", b"x" * 100_000, bytes(range(256)) * 40]
 
@@ -36,8 +36,8 @@ def test_members_come_back_as_they_were(sized: bool) -> None:
 
 @given(st.lists(st.binary(max_size=300), max_size=8))
 def test_the_size_is_known_beforehand(bodies: list[bytes]) -> None:
-    sizes = [(f"1.2/{number}.dcm", len(body)) for number, body in enumerate(bodies)]
-    assert total_size(sizes) == len(b"".join(write(members(*bodies))))
+    sizes = [member_size(f"1.2/{number}.dcm", len(body)) for number, body in enumerate(bodies)]
+    assert total_size(sum(sizes), len(bodies)) == len(b"".join(write(members(*bodies))))
 
 
 class Pieces(io.RawIOBase):
@@ -106,7 +106,6 @@ def test_closing_closes_the_open_member() -> None:
     assert closed == [True]
 
 
-def test_an_archive_beyond_four_gigabytes_has_no_plain_size() -> None:
-    assert total_size([("a", 3 << 30)]) is not None
-    assert total_size([("a", 3 << 30), ("b", 2 << 30)]) is None
-    assert total_size([(str(number), 1) for number in range(70_000)]) is None
+def test_an_archive_with_zip64_has_no_plain_size() -> None:
+    assert total_size(4 << 30, 1) is None
+    assert total_size(1 << 20, 65_535) is None
