@@ -27,6 +27,7 @@ _NUMBERS = {"FD": "d", "FL": "f", "SL": "i", "SS": "h", "SV": "q", "UL": "I", "U
 _NAME_GROUPS = ("Alphabetic", "Ideographic", "Phonetic")
 _ITEM = b"\xfe\xff\x00\xe0"
 _DEPTH_LIMIT = 32
+_LENGTH, _SHORT_LENGTH = struct.Struct("<I"), struct.Struct("<H")
 _SHORT_LIMIT = 0xFFFE  # bytes of a value whose explicit header has a 16-bit length
 
 
@@ -58,7 +59,7 @@ def write(document: Document, *, explicit: bool, charsets: Sequence[str] = ()) -
     """The data set, little endian, its text in `charsets` or in ISO_IR 192."""
     before = {tag: element for tag, element in document.items() if tag < _CHARACTER_SET}
     after = {tag: element for tag, element in document.items() if tag > _CHARACTER_SET}
-    writer = _Writer(explicit, charsets)
+    writer = _Writer(explicit, charsets or (UTF_8,))
     try:
         body = writer.elements(after)
     except UnicodeEncodeError:
@@ -67,6 +68,58 @@ def write(document: Document, *, explicit: bool, charsets: Sequence[str] = ()) -
     if writer.is_extended:
         before[_CHARACTER_SET] = {"vr": "CS", "Value": list(writer.charsets)}
     return writer.elements(before) + body
+
+
+class Form:
+    """A data set of fixed elements whose values come as text, values joined by backslashes: written thousands of times.
+
+    Says the same bytes as `write`. Not for numbers in binary, sequences, and elements before (0008,0005).
+    """
+
+    def __init__(self, elements: Sequence[tuple[int, str]], *, explicit: bool, charsets: Sequence[str]) -> None:
+        self._charsets = charsets or (UTF_8,)
+        self._elements = [_shape(tag, vr, explicit) for tag, vr in elements]
+        self._declared = {
+            charsets: _Writer(explicit, ()).elements({_CHARACTER_SET: {"vr": "CS", "Value": list(charsets)}})
+            for charsets in (tuple(self._charsets), (UTF_8,))
+        }
+
+    def fill(self, texts: Sequence[str]) -> bytes:
+        """The data set with these values, in the order of the elements, which is that of their tags."""
+        for charsets in (tuple(self._charsets), (UTF_8,)):
+            parts = self._filled(texts, charsets)
+            if parts is not None:
+                break
+        assert parts is not None, "ISO_IR 192 can say everything"
+        return b"".join(parts)
+
+    def _filled(self, texts: Sequence[str], charsets: tuple[str, ...]) -> list[bytes] | None:
+        parts = [b""]
+        for (head, length, vr, pad), text in zip(self._elements, texts, strict=True):
+            if text.isascii():
+                value = text.encode()
+            elif vr in _CHARSET_VRS:
+                encoded = encode_text(text, vr, charsets)
+                if encoded is None:
+                    return None
+                value, parts[0] = encoded, self._declared[charsets]
+            else:
+                value = text.encode("ascii", "replace")
+            if len(value) & 1:
+                value += pad
+            parts += (head, length(len(value)), value)
+        return parts
+
+
+def _shape(tag: int, vr: str, explicit: bool) -> tuple[bytes, Callable[[int], bytes], str, bytes]:
+    """(what stands before the length, how the length is written, the VR, its padding)."""
+    head = struct.pack("<HH", tag >> 16, tag & 0xFFFF)
+    pad = b"\0" if vr == "UI" else b" "
+    if not explicit:
+        return head, _LENGTH.pack, vr, pad
+    if vr in LONG_HEADER:
+        return head + struct.pack("<2sxx", vr.encode()), _LENGTH.pack, vr, pad
+    return head + vr.encode(), _SHORT_LENGTH.pack, vr, pad
 
 
 class _Writer:

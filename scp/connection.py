@@ -12,12 +12,13 @@ import socket
 import ssl
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from scp.tls import Incomplete, TlsSocket
-from scp.upper_layer import Event, Reader
+from scp.upper_layer import Event, Piece, Reader
 
 _BUFFER_BYTES = 1 << 20  # one read may bring several PDUs
+_PIECES_AT_ONCE = 1000  # below the kernel's IOV_MAX
 _TIME_VALUE = struct.Struct("@ll")
 
 
@@ -112,6 +113,24 @@ class Connection:
         """All of it, in one write where the socket takes it. Raises PeerGone or PeerDeaf."""
         try:
             self._socket.sendall(pdus)
+        except BlockingIOError as error:
+            raise PeerDeaf("the peer does not read what we send") from error
+        except OSError as error:
+            raise PeerGone(error.strerror or str(error)) from error
+
+    def send_pieces(self, pieces: Sequence[Piece]) -> None:
+        """The same for bytes that lie in pieces: they are not joined first, that would copy every object."""
+        if isinstance(self._socket, TlsSocket):  # encrypting copies anyway
+            self.send(b"".join(pieces))
+            return
+        left = list(pieces)
+        try:
+            while left:
+                sent = self._socket.sendmsg(left[:_PIECES_AT_ONCE])
+                while left and sent >= len(left[0]):
+                    sent -= len(left.pop(0))
+                if sent:
+                    left[0] = memoryview(left[0])[sent:]
         except BlockingIOError as error:
             raise PeerDeaf("the peer does not read what we send") from error
         except OSError as error:

@@ -10,11 +10,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from scp import command as commands
-from scp.command import Command, CommandError, CommandField, Response
+from scp.command import Command, CommandError, CommandField, Response, Status
 from scp.connection import Connection, Interrupted
 from scp.contexts import Context
 from scp.operation import Answer
-from scp.upper_layer import AbortReason, Event, Fragment, ProtocolError, data
+from scp.upper_layer import AbortReason, Event, Fragment, Piece, ProtocolError, data, pieces
 
 _TOGETHER_BYTES = 1 << 16  # pending responses leave together up to this size
 
@@ -35,12 +35,27 @@ class Conversation:
     _command: bytearray = field(default_factory=bytearray)  # of the message that is arriving
     _response: Command | None = None
     _is_cancelled: bool = False
+    _commands: dict[tuple[Status, bool], bytes] = field(default_factory=dict)
 
     def respond(self, answer: Answer, *, now: bool = False) -> None:
         """See Dialogue."""
-        self._waiting += encoded(self.context_id, self.request, answer, max_pdu_bytes=self.max_pdu_bytes)
+        self._waiting += self._command_of(answer)
+        if answer.data_set:
+            self._waiting += data(self.context_id, answer.data_set, is_command=False, max_pdu_bytes=self.max_pdu_bytes)
         if now or len(self._waiting) >= _TOGETHER_BYTES:
             self._flush()
+
+    def _command_of(self, answer: Answer) -> bytes:
+        """The command set of a response as PDUs; thousands of matches have the same one."""
+        kind = (answer.status, bool(answer.data_set))
+        known = self._commands.get(kind) if not answer.extra else None
+        if known is None:
+            response = Response(self.request, answer.status, answer.extra, has_data_set=bool(answer.data_set))
+            encoded = commands.encode(response)
+            known = data(self.context_id, encoded, is_command=True, max_pdu_bytes=self.max_pdu_bytes)
+            if not answer.extra:
+                self._commands[kind] = known
+        return known
 
     def finish(self, answer: Answer) -> None:
         """Say the final response, with whatever waits."""
@@ -64,8 +79,8 @@ class Conversation:
         """See Dialogue. Raises Broken, PeerSilent among it after `response_timeout_s`."""
         self._response = None
         for pdus in message(context_id, command, data_set, max_pdu_bytes=self.max_pdu_bytes):
-            self.connection.send(bytes(self._waiting) + pdus if self._waiting else pdus)
-            self._waiting.clear()
+            waiting, self._waiting = bytes(self._waiting), bytearray()
+            self.connection.send_pieces([waiting, *pdus] if waiting else pdus)
         self.connection.expect(self.response_timeout_s)
         while self._response is None:
             if self.held is not None:
@@ -103,24 +118,16 @@ class Conversation:
             self.held = event._replace(data=memoryview(whole))
 
 
-def encoded(context_id: int, request: Command, answer: Answer, *, max_pdu_bytes: int) -> bytes:
-    """A response with its data set, as PDUs."""
-    response = Response(request, answer.status, answer.extra, has_data_set=bool(answer.data_set))
-    pdus = data(context_id, commands.encode(response), is_command=True, max_pdu_bytes=max_pdu_bytes)
-    if answer.data_set:
-        pdus += data(context_id, answer.data_set, is_command=False, max_pdu_bytes=max_pdu_bytes)
-    return pdus
-
-
-def message(context_id: int, command: bytes, data_set: Iterable[bytes], *, max_pdu_bytes: int) -> Iterator[bytes]:
+def message(context_id: int, command: bytes, data_set: Iterable[bytes], *, max_pdu_bytes: int) -> Iterator[list[Piece]]:
     """A request and its data set as PDUs, in pieces as they are to be sent; the command goes with the first chunk."""
-    waiting = data(context_id, command, is_command=True, max_pdu_bytes=max_pdu_bytes)
+    waiting = pieces(context_id, command, is_command=True, max_pdu_bytes=max_pdu_bytes)
     chunks = (chunk for chunk in data_set if chunk)
     chunk = next(chunks, None)
     while chunk is not None:
         following = next(chunks, None)
-        pdus = data(context_id, chunk, is_command=False, max_pdu_bytes=max_pdu_bytes, is_last=following is None)
-        yield waiting + pdus
-        waiting, chunk = b"", following
+        is_last = following is None
+        made = pieces(context_id, chunk, is_command=False, max_pdu_bytes=max_pdu_bytes, is_last=is_last)
+        yield waiting + made
+        waiting, chunk = [], following
     if waiting:
         yield waiting

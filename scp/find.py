@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import orjson
@@ -23,11 +23,19 @@ from scp.identifier import Gathering, Identifier, understand
 from scp.models import PATIENT, QUERY_RETRIEVE
 from scp.operation import Answer, Call
 from scp.status import CANCELLED, PENDING, PENDING_WITH_UNSUPPORTED_KEYS, TOO_MANY_MATCHES
+from storage.attributes import ATTRIBUTES, COMPUTED
 from storage.query import Found, Query
 from storage.records import Origin
 
 _TOGETHER = 20  # responses that leave together, and after which a cancel is heard
 _RETRIEVE_AE_TITLE, _AVAILABILITY, _LEVEL = "00080054", "00080056", "00080052"
+_CHARACTER_SET = 0x00080005
+_AVAILABLE = {0x00080056: ("CS", "InstanceAvailability")}
+# What the index has as text that is written as it is: path -> VR and keyword.
+_PLAIN = {
+    **{row.path: (row.vr, row.keyword) for row in ATTRIBUTES if len(row.path) == 1 and row.vr != "US"},
+    **{(tag,): (vr, keyword) for keyword, (tag, vr, _) in COMPUTED.items()},
+}
 # Returned, never matched: where to retrieve from (PS3.4 §C.4.1.1.3.2).
 _ONLY_RETURNED = {(0x00080054,), (0x00080056,), (0x00880130,), (0x00880140,)}
 
@@ -102,24 +110,48 @@ class _Answers:
         self._fields = Fields(frozenset(), known)
         self._known = {f"{path[0]:08X}" for path in known}
         self._empty = _empty([path for path in question.keys if path not in known])
+        self._plain = self._plain_form(known)
         is_full = len(known) == len(self._asked)
         self._status = Status(code=PENDING if is_full else PENDING_WITH_UNSUPPORTED_KEYS)
 
     def answer(self, found: Found) -> Answer:
         """The pending response of a match."""
         level = self._question.storage_level
-        (text,) = self._call.door.answers.objects([found], level, self._fields)
+        if self._plain is not None:
+            form, keywords = self._plain
+            attributes = {**found.attributes, **self._fixed}
+            return Answer(status=self._status, data_set=form.fill([attributes.get(key, "") for key in keywords]))
+        (made,) = self._call.door.answers.objects([found], level, self._fields)
+        numbers = related(self._call.archive, found) if self._related else {}
+        return Answer(status=self._status, data_set=self._encode(made, numbers))
+
+    def _plain_form(self, known: tuple[tuple[int, ...], ...]) -> tuple[identifiers.Form, list[str]] | None:
+        """How to write answers of nothing but text that the index has, and the keywords of its values in order."""
+        self._fixed = {"QueryRetrieveLevel": self._question.level, "RetrieveAETitle": self._ae_title}
+        keywords = {0x00080052: ("CS", "QueryRetrieveLevel"), 0x00080054: ("AE", "RetrieveAETitle"), **_AVAILABLE}
+        for path in known:
+            if path not in _PLAIN:
+                return None
+            keywords[path[0]] = _PLAIN[path]
+        if self._related or any(element["vr"] == "SQ" for element in self._empty.values()):
+            return None
+        for tag, element in self._empty.items():
+            keywords.setdefault(int(tag, 16), (element["vr"], ""))
+        elements = [(tag, vr) for tag, (vr, _) in sorted(keywords.items())]
+        if elements[0][0] < _CHARACTER_SET:
+            return None
+        form = identifiers.Form(elements, explicit=self._explicit, charsets=self._question.charsets)
+        return form, [keyword for _, (_, keyword) in sorted(keywords.items())]
+
+    def _encode(self, text: bytes, numbers: Mapping[int, int]) -> bytes:
         made: dict[str, Any] = orjson.loads(text.replace(b"\0", b""))
         document: Document = {**self._empty}
         document.update((tag, element) for tag, element in made.items() if tag in self._known)
-        if self._related:
-            numbers = related(self._call.archive, found)
-            document.update((f"{tag:08X}", {"vr": "IS", "Value": [numbers[tag]]}) for tag in self._related)
+        document.update((f"{tag:08X}", {"vr": "IS", "Value": [numbers[tag]]}) for tag in self._related)
         document[_LEVEL] = {"vr": "CS", "Value": [self._question.level]}
         document[_RETRIEVE_AE_TITLE] = {"vr": "AE", "Value": [self._ae_title]}
         document[_AVAILABILITY] = made[_AVAILABILITY]
-        encoded = identifiers.write(document, explicit=self._explicit, charsets=self._question.charsets)
-        return Answer(status=self._status, data_set=encoded)
+        return identifiers.write(document, explicit=self._explicit, charsets=self._question.charsets)
 
 
 def _is_returned(question: Identifier, path: tuple[int, ...]) -> bool:

@@ -183,7 +183,7 @@ class Outgoing:
             Element.DATA_SET_TYPE: NO_DATA_SET,
         }
         for pdus in message(context_id, commands.pack(elements), (), max_pdu_bytes=self.max_pdu_bytes):
-            self.connection.send(pdus)
+            self.connection.send_pieces(pdus)
 
     def abort(self) -> None:
         """End it without agreement."""
@@ -212,7 +212,7 @@ class Outgoing:
             **elements,
         }
         for pdus in message(context.context_id, commands.pack(whole), data_set, max_pdu_bytes=self.max_pdu_bytes):
-            self.connection.send(pdus)
+            self.connection.send_pieces(pdus)
         self.connection.expect(self.dimse.response_timeout_s)
 
     def _outcome(self, begin: Callable[[Command, Accepted], Receiver] | None) -> Outcome:
@@ -251,7 +251,7 @@ class Outgoing:
             raise
         response = commands.encode(Response(command, status))
         for pdus in message(context_id, response, (), max_pdu_bytes=self.max_pdu_bytes):
-            self.connection.send(pdus)
+            self.connection.send_pieces(pdus)
 
     def _command(self) -> tuple[int, Command]:
         whole = bytearray()

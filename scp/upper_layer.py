@@ -14,12 +14,16 @@ from typing import NamedTuple
 HEADER = struct.Struct(">BxI")  # of a PDU: type, reserved, length (PS3.8 §9.3.1)
 PDV_HEADER = struct.Struct(">IBB")  # length, context id, message control header (PS3.8 §9.3.5.1, Annex E.2)
 HEADER_BYTES = 6  # both headers have this size
+_DATA_HEADER = struct.Struct(">BxIIBB")  # both, as they stand in a PDU of one value
 ASSOCIATE_LIMIT_BYTES = 1 << 20  # of an A-ASSOCIATE-RQ; 128 contexts with every transfer syntax there is take 200 KiB
 SHORT_PDU_BYTES = 4  # body of A-RELEASE-RQ, A-RELEASE-RP and A-ABORT
 
 IS_COMMAND = 0x01  # bit 0 of the message control header (PS3.8 Annex E.2)
 IS_LAST = 0x02  # bit 1
 _TLS_HANDSHAKE = 0x16  # content type of the record that begins TLS (RFC 8446 §5.1): no PDU has it
+
+
+Piece = bytes | memoryview
 
 
 class PduType(IntEnum):
@@ -283,19 +287,23 @@ def abort(source: int, reason: int) -> bytes:
     return HEADER.pack(PduType.ABORT, SHORT_PDU_BYTES) + bytes((0, 0, source, reason))
 
 
-def data(context_id: int, message: bytes, *, is_command: bool, max_pdu_bytes: int, is_last: bool = True) -> bytes:
-    """`message` as P-DATA-TF PDUs of one value each, none longer than the peer's limit (0 = no limit; PS3.8 §9.3.5).
+def data(context_id: int, message: bytes, *, is_command: bool, max_pdu_bytes: int) -> bytes:
+    """`message` as P-DATA-TF PDUs of one value each, none longer than the peer's limit (0 = no limit; PS3.8 §9.3.5)."""
+    return b"".join(pieces(context_id, message, is_command=is_command, max_pdu_bytes=max_pdu_bytes))
 
-    Without `is_last` more of the message follows.
-    """
+
+def pieces(
+    context_id: int, message: bytes, *, is_command: bool, max_pdu_bytes: int, is_last: bool = True
+) -> list[Piece]:
+    """The same without copying: headers and views of the message in turn. Without `is_last` more of it follows."""
     room = max(max_pdu_bytes - HEADER_BYTES, 2) if max_pdu_bytes else max(len(message), 1)
     control = IS_COMMAND if is_command else 0
-    pdus: list[bytes | memoryview] = []
+    found: list[Piece] = []
     view = memoryview(message)
     for start in range(0, max(len(message), 1), room):
         piece = view[start : start + room]
         last = IS_LAST if is_last and start + room >= len(message) else 0
-        pdus.append(HEADER.pack(PduType.P_DATA_TF, HEADER_BYTES + len(piece)))
-        pdus.append(PDV_HEADER.pack(len(piece) + 2, context_id, control | last))
-        pdus.append(piece)
-    return b"".join(pdus)
+        size = len(piece)
+        found.append(_DATA_HEADER.pack(PduType.P_DATA_TF, HEADER_BYTES + size, size + 2, context_id, control | last))
+        found.append(piece)
+    return found

@@ -49,6 +49,20 @@ def test_the_character_set_of_a_set_that_needs_none_is_left_out() -> None:
     assert data == b"\x10\0\x20\0LO\2\0P1"
 
 
+@pytest.mark.parametrize("explicit", [True, False])
+@pytest.mark.parametrize("charsets", [(), ("GBK",), ("ISO_IR 100",)])
+@pytest.mark.parametrize("name", ["Zhang^San=张^三", "Müller", "plain", ""])
+def test_a_form_says_the_same_bytes(explicit: bool, charsets: tuple[str, ...], name: str) -> None:
+    elements = [(0x00080020, "DA"), (0x00100010, "PN"), (0x0020000D, "UI"), (0x00200011, "IS"), (0x0040A160, "UT")]
+    texts = ["20260305", name, "1.2.3", "", "text"]
+    document = {
+        f"{tag:08X}": {"vr": vr, "Value": [text]} if text else {"vr": vr}
+        for (tag, vr), text in zip(elements, texts, strict=True)
+    }
+    form = identifiers.Form(elements, explicit=explicit, charsets=charsets)
+    assert form.fill(texts) == identifiers.write(document, explicit=explicit, charsets=charsets)
+
+
 def test_undeclared_text_is_read_by_the_fallback() -> None:
     data = b"\x10\0\x10\0PN\4\0" + "张三".encode("gbk")
     assert identifiers.read(data, EXPLICIT, fallback_charset="GBK")["00100010"]["Value"] == [{"Alphabetic": "张三"}]
