@@ -16,8 +16,18 @@ from bridge.render.waveform import SVG
 from bridge.syntaxes import STORABLE, TRANSFER_SYNTAXES
 from dicomweb.store_report import REASONS, WARNINGS
 from scp.contexts import STORAGE_CLASSES
+from scp.models import OPTIONS, QUERY_RETRIEVE
 from scp.services import SERVICES
-from scp.status import STATUSES
+from scp.status import (
+    CANCELLED,
+    DESTINATION_UNKNOWN,
+    PENDING,
+    PENDING_WITH_UNSUPPORTED_KEYS,
+    SOME_FAILED,
+    STATUSES,
+    TOO_MANY_MATCHES,
+    UNABLE_TO_PERFORM,
+)
 from storage.attributes import ATTRIBUTES, COMPUTED, MATCHABLE_COMPUTED
 from tests.conftest import REPOSITORY
 
@@ -46,6 +56,37 @@ def services() -> str:
         "Request", "Handled by", rows=((_name(field), f"`scp/{made.__module__.split('.')[-1]}.py`")
         for field, (_, made) in sorted(SERVICES.items()))
     )  # fmt: skip
+
+
+def query_retrieve() -> str:
+    """The information models of PS3.4 Annex C."""
+    rows = ((model.name, f"`{uid}`", ", ".join(model.levels)) for uid, model in QUERY_RETRIEVE.items())
+    return table("SOP class", "UID", "Levels", rows=rows)
+
+
+def query_options() -> str:
+    """What extended negotiation agrees to (PS3.4 §C.5)."""
+    rows = (
+        (f"C-{service.upper()}", number, name.replace("_", " "), "yes" if done else "no")
+        for service, options in OPTIONS.items()
+        for number, (name, done) in enumerate(options, 1)
+    )
+    return table("Service", "Byte", "Option", "Done when negotiated", rows=rows)
+
+
+def retrieval_statuses() -> str:
+    """How queries and retrievals go on and end."""
+    rows = (
+        ("C-FIND", PENDING, "A match, all of whose keys are supported."),
+        ("C-FIND", PENDING_WITH_UNSUPPORTED_KEYS, "A match; a key of a lower level was asked for."),
+        ("C-FIND", TOO_MANY_MATCHES, "More matches than `dimse.search_limit`."),
+        ("C-GET, C-MOVE", PENDING, "Sub-operations go on; their counts."),
+        ("C-GET, C-MOVE", SOME_FAILED, "All sub-operations are over; some failed or came with a warning."),
+        ("C-GET, C-MOVE", UNABLE_TO_PERFORM, "All sub-operations failed."),
+        ("C-MOVE", DESTINATION_UNKNOWN, "No peer of that AE title has a host and a port."),
+        ("all three", CANCELLED, "Cancelled."),
+    )
+    return table("Service", "Status", "When", rows=((service, f"0x{code:04X}", when) for service, code, when in rows))
 
 
 def storage_classes() -> str:
@@ -137,6 +178,9 @@ def shown_classes() -> str:
 TABLES: dict[str, Callable[[], str]] = {
     "implementation": implementation,
     "services": services,
+    "query-retrieve": query_retrieve,
+    "query-options": query_options,
+    "retrieval-statuses": retrieval_statuses,
     "storage-classes": storage_classes,
     "transfer-syntaxes": transfer_syntaxes,
     "compressions": compressions,
