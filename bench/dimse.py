@@ -84,7 +84,10 @@ def find_cases(contents: Contents) -> list[Case]:
         right = [{who.study_uid for who in people if holds(who, word)} for word in words]
         return Case(name=name, asked=[_identifier(tag, word) for word in words], right=right)
 
-    everybody = {who.study_uid for who in (*people, contents.ct_patient, contents.multiframe_patient)}
+    everybody = {
+        who.study_uid
+        for who in (*people, contents.ct_patient, contents.multiframe_patient, contents.compressed_patient)
+    }
     return [
         Case(name=f"all {len(everybody)} studies", asked=[_identifier("", "")], right=[everybody]),
         case("name prefix", "00100010", [f"{who.name.split('^')[0]}*" for who in chosen],
