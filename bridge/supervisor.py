@@ -197,9 +197,12 @@ def _children(
             Child(f"{name} {number + 1}", [python, "-m", name, *options], tuple(inherited.values()))
             for number in range(processes[name])
         ]
+    children.append(Child("scp sender", [python, "-m", "scp.sender"]))
+    wanted = {name for rule in settings.forward_rules for name in rule.to}
+    if any(destination.name in wanted for destination in settings.web_destinations):
+        children.append(Child("dicomweb sender", [python, "-m", "dicomweb.forward"]))
     return [
         *children,
-        Child("scp sender", [python, "-m", "scp.sender"]),
         Child("worker", [python, "-m", "bridge", "worker"]),
     ]
 

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Sequence
 
-from bridge.errors import NotAcceptable, NotOnline, OutOfResources
-from bridge.syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
+from bridge.errors import NotOnline, OutOfResources
 from scp.command import Element, Status
 from scp.connection import Broken
 from scp.operation import Answer, Call
-from scp.proposal import CONTEXTS_LIMIT, Accepted
-from scp.retrieval import Retrieval, best, unbroken
-from scp.scu import NoAssociation, Offer, Outgoing, Remote, open_association, remote_of
+from scp.retrieval import Retrieval
+from scp.scu import NoAssociation, Remote, remote_of
 from scp.status import DESTINATION_UNKNOWN
+from scp.store_line import StoreLine
 from scp.upper_layer import ProtocolError
 from storage.records import InstanceRecord
 
-_LOG = logging.getLogger(__name__)
 _ATTEMPTS = 3  # how often a destination may break off in one retrieval
-_PLAIN = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)
 
 
 class Move:
@@ -49,26 +44,23 @@ class Move:
 
 
 class _Delivery:
-    """A Carrier over one association at a time, which proposes each syntax that a batch is stored in (E12)."""
+    """A Carrier over a StoreLine, within the bound of outgoing associations."""
 
     def __init__(self, call: Call, remote: Remote) -> None:
         self._call = call
         self._remote = remote
-        self._dimse = call.archive.settings.dimse
-        self._stack = ExitStack()
-        self._association: Outgoing | None = None
-        self._offers: tuple[Offer, ...] = ()
-        self._accepted: Mapping[str, Mapping[str, Accepted]] = {}
+        self._slot_s = call.archive.settings.dimse.response_timeout_s
+        self._line = StoreLine(remote, call.door.retrieve, call.archive.settings)
         self._attempts_left = _ATTEMPTS
         self._has_slot = False
 
     def __enter__(self) -> _Delivery:
-        self._has_slot = self._call.door.outgoing.acquire(timeout=self._dimse.response_timeout_s)
+        self._has_slot = self._call.door.outgoing.acquire(timeout=self._slot_s)
         return self
 
     def __exit__(self, *error: object) -> None:
         try:
-            self._stack.close()
+            self._line.close()
         finally:
             if self._has_slot:
                 self._call.door.outgoing.release()
@@ -77,62 +69,27 @@ class _Delivery:
         """See Carrier. An association that has the contexts already is kept."""
         if not self._has_slot:
             raise OutOfResources("dimse.outgoing_associations are open already")
-        wanted = _offers(batch)
-        if self._association is None or not set(wanted) <= set(self._offers):
-            self._open(tuple(dict.fromkeys((*wanted, *self._offers)))[:CONTEXTS_LIMIT])
+        self._check_attempts()
+        try:
+            self._line.prepare(batch)
+        except NoAssociation as error:
+            raise self._given_up(error) from error
 
     def send(self, record: InstanceRecord) -> Status:
         """See Carrier. After a break the next instance gets a new association."""
-        if self._association is None or not set(_offers([record])) <= set(self._offers):
-            self._open(_offers([record]))
-        assert self._association is not None
-        found = best(record, self._accepted.get(record.sop_class_uid, {}))
-        if found is None:
-            raise NotAcceptable("the destination accepts neither its SOP class as stored nor uncompressed")
-        transfer_syntax, context = found
-        chunks = unbroken(self._call.door.retrieve.data_set_chunks(record, transfer_syntax))
-        originator = (self._call.caller.ae_title, self._call.command.message_id)
+        self._check_attempts()
         try:
-            sop_instance_uid = record.ref.sop_instance_uid or ""
-            return self._association.store(context, sop_instance_uid, chunks, originator=originator)
+            return self._line.send(record, originator=(self._call.caller.ae_title, self._call.command.message_id))
+        except NoAssociation as error:
+            raise self._given_up(error) from error
         except (Broken, ProtocolError) as error:
-            self._association.abort()
-            self._association = None
             self._attempts_left -= 1
             raise NotOnline(f"{self._remote.ae_title} broke off: {error}", retry_after_s=0) from error
 
-    def _open(self, offers: tuple[Offer, ...]) -> None:
-        """A new association in place of the one before. Raises NotOnline."""
-        self._stack.close()
-        self._association, self._offers = None, offers
+    def _check_attempts(self) -> None:
         if not self._attempts_left:
             raise NotOnline(f"{self._remote.ae_title} broke off too often", retry_after_s=0)
-        try:
-            association = self._stack.enter_context(
-                open_association(
-                    self._remote,
-                    offers,
-                    calling_ae_title=self._dimse.ae_title,
-                    dimse=self._dimse,
-                    tls=self._call.archive.settings.tls,
-                )
-            )
-        except NoAssociation as error:
-            self._attempts_left = 0
-            raise NotOnline(str(error), retry_after_s=0) from error
-        self._association = association
-        accepted: dict[str, dict[str, Accepted]] = {}
-        for context in association.contexts.values():
-            accepted.setdefault(context.abstract_syntax, {}).setdefault(context.transfer_syntax, context)
-        self._accepted = accepted
 
-
-def _offers(batch: Sequence[InstanceRecord]) -> tuple[Offer, ...]:
-    """For each SOP class: every syntax that instances are stored in by itself, and the two plain ones."""
-    offers: dict[Offer, None] = {}
-    for record in batch:
-        if record.transfer_syntax_uid not in _PLAIN:
-            offers[Offer(record.sop_class_uid, (record.transfer_syntax_uid,))] = None
-        for plain in _PLAIN:
-            offers[Offer(record.sop_class_uid, (plain,))] = None
-    return tuple(offers)
+    def _given_up(self, error: NoAssociation) -> NotOnline:
+        self._attempts_left = 0
+        return NotOnline(str(error), retry_after_s=0)

@@ -22,7 +22,7 @@ from scp.connection import Broken
 from scp.identifier import Gathering, Identifier, understand
 from scp.models import QUERY_RETRIEVE, UNIQUE_KEYS
 from scp.operation import Answer, Call
-from scp.status import CANCELLED, PENDING, SOME_FAILED, SUCCESS, UNABLE_TO_PERFORM
+from scp.status import CANCELLED, PENDING, SOME_FAILED, SUCCESS, UNABLE_TO_PERFORM, is_warning
 from storage.query import Query
 from storage.records import InstanceRecord, Level, Origin, ResourceRef
 
@@ -31,7 +31,6 @@ _BATCH = 500  # instances looked up together
 _NAMED_AT_MOST = 1000  # failed instances named at the end; more do not fit a value of 64 KiB
 _COUNTS = {Level.STUDY: "NumberOfStudyRelatedInstances", Level.SERIES: "NumberOfSeriesRelatedInstances"}
 _FALLBACKS = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)
-_WARNINGS = frozenset({0x0001, 0x0107, 0x0116})  # and Bxxx (PS3.7 Table C-1)
 T = TypeVar("T")
 
 
@@ -67,7 +66,7 @@ class Account:
         if status.code == SUCCESS:
             self.completed += 1
             return "completed"
-        if status.code in _WARNINGS or status.code >> 12 == 0xB:
+        if is_warning(status.code):
             self.warning += 1
             return "warning"
         self.failed += 1

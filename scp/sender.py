@@ -22,7 +22,9 @@ from bridge.config import load
 from bridge.errors import ConfigError
 from bridge.jobs import Job
 from bridge.peers import Roster, Watch
+from bridge.retrieve import Retrieve
 from scp import reporting
+from scp.forward import forwarder
 from storage.errors import StorageError
 
 _LOG = logging.getLogger("scp.sender")
@@ -40,6 +42,8 @@ class Sender:
         self._kinds = kinds
         self._settings = archive.settings.sender
         self._watch = Watch(archive)
+        self._retrieve = Retrieve(archive)
+        self._forwarder = forwarder(archive, lambda: self._watch.roster, self._retrieve)
         self._pool = ThreadPoolExecutor(self._settings.threads, thread_name_prefix="job")
         self._busy: set[str] = set()  # targets that are being called
         self._changed = threading.Condition()
@@ -58,6 +62,7 @@ class Sender:
     def run(self) -> None:
         """Claim and work until stopped. An index that is away is waited for."""
         forget_in_s = 0.0
+        self._forwarder.start()
         while not self._is_stopping:
             self._watch.look()
             try:
@@ -70,7 +75,9 @@ class Sender:
             forget_in_s -= self._settings.interval_s
             self._wake.wait(self._settings.interval_s)
             self._wake.clear()
+        self._forwarder.stop()
         self._pool.shutdown()
+        self._retrieve.close()
 
     def turn(self) -> None:
         """Claim what is due, as much as there are threads free, and begin it. Raises StorageError."""
@@ -122,7 +129,9 @@ class Sender:
 
 def main(arguments: list[str] | None = None) -> int:
     """Work until SIGTERM or SIGINT; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m scp.sender", description="Calls peers: reports of commitment.")
+    parser = argparse.ArgumentParser(
+        prog="python -m scp.sender", description="Calls peers: reports of commitment, finished studies."
+    )
     parser.add_argument("--config", type=Path, help="the configuration file (TOML)")
     options = parser.parse_args(arguments)
     try:

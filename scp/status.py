@@ -34,6 +34,7 @@ DESTINATION_UNKNOWN = 0xA801  # PS3.4 Table C.4-2
 SOME_FAILED = 0xB000  # PS3.4 Tables C.4-2, C.4-3: sub-operations are over, with failures or warnings
 COERCED = 0xB000  # PS3.4 Table B.2-1: stored, but something is not as the sender thinks
 CANNOT_UNDERSTAND = 0xC000  # PS3.4 Table B.2-1
+WARNINGS = frozenset({0x0001, 0x0107, 0x0116})  # and Bxxx (PS3.7 Table C-1)
 
 # What an administrator does about each is in docs/dimse.md.
 STATUSES: dict[type[BridgeError], int] = {
@@ -54,6 +55,11 @@ STATUSES: dict[type[BridgeError], int] = {
     Unavailable: 0xA700,
     ConfigError: 0x0110,
 }
+
+
+def is_warning(code: int) -> bool:
+    """Done, with something to say."""
+    return code in WARNINGS or code >> 12 == 0xB
 
 
 def status_of(error: BridgeError) -> Status:

@@ -10,6 +10,8 @@ import typer
 from bridge import worker
 from bridge.archive import open_archive
 from bridge.cli.context import ConfigOption, console, ensure_bucket, migrate_schema, opened, prepare, read_settings
+from bridge.forwarding.rules import check as check_rules
+from bridge.forwarding.rules import targets as rule_targets
 from bridge.peers import known
 from bridge.supervisor import become, check_exposure
 
@@ -27,9 +29,10 @@ def serve(config: ConfigOption = None) -> None:
     prepare(settings)
     archive = open_archive(settings)
     keys_exist = any(key.revoked_at is None for key in archive.registry.access_keys())
-    peers_exist = bool(known(archive).peers)
+    peers = known(archive).peers
     archive.close()
-    check_exposure(settings, keys_exist=keys_exist, peers_exist=peers_exist)
+    check_rules(settings.forward_rules, rule_targets(peers, settings.web_destinations))
+    check_exposure(settings, keys_exist=keys_exist, peers_exist=bool(peers))
     become(config)
 
 

@@ -40,12 +40,12 @@ class NotWanted(Exception):
 class Line(Protocol):
     """An open way to a destination."""
 
-    def send(self, record: InstanceRecord, rule: ForwardRule) -> None:
+    def send(self, record: InstanceRecord) -> None:
         """Send one instance; returns once it is safe there. Raises Unreachable, NotWanted, or a BridgeError of ours."""
         ...
 
 
-Courier = Callable[[], AbstractContextManager[Line]]  # opening it raises Unreachable
+Courier = Callable[[ForwardRule], AbstractContextManager[Line]]  # opening it raises Unreachable
 
 
 def deliver_due(archive: Archive, destination: str, courier: Courier, stop: threading.Event) -> int:
@@ -85,7 +85,7 @@ class _Delivery:
             self._settle("waiting", f"the rule sends at {rule.hours}", due_at=begins)
             return
         try:
-            with courier() as line:
+            with courier(rule) as line:
                 is_whole = self._send_all(line, rule)
         except (Unreachable, BridgeError) as error:
             self._put_off(error)
@@ -124,7 +124,7 @@ class _Delivery:
         if not means(rule, record):
             return replace(self._order, after=arrival.seq)
         try:
-            line.send(record, rule)
+            line.send(record)
         except (NotFound, Gone):
             return replace(self._order, after=arrival.seq)  # deleted meanwhile: there is nothing to send
         except NotWanted as refusal:

@@ -11,8 +11,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
+from urllib.parse import urlsplit
 
-from bridge.config import ForwardRule
+from bridge.config import ForwardRule, Peer, WebDestination
 from bridge.errors import ConfigError
 from storage.records import InstanceRecord
 
@@ -66,6 +67,16 @@ def means(rule: ForwardRule, record: InstanceRecord) -> bool:
         and _among(attributes.get("BodyPartExamined", ""), rule.body_parts)
         and _described(attributes.get("StudyDescription", ""), attributes.get("SeriesDescription", ""), rule)
     )
+
+
+def targets(peers: Sequence[Peer], web: Sequence[WebDestination]) -> list[str]:
+    """Everybody that a rule may name. Raises ConfigError for a URL that is none."""
+    for destination in web:
+        if urlsplit(destination.url).scheme not in ("http", "https") or not urlsplit(destination.url).hostname:
+            raise ConfigError(
+                f"the web destination {destination.name!r} has the url {destination.url!r}, not http(s)://"
+            )
+    return [*(peer.name for peer in peers if peer.port), *(destination.name for destination in web)]
 
 
 def check(rules: Sequence[ForwardRule], destinations: Sequence[str]) -> None:

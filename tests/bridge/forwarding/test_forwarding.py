@@ -33,12 +33,12 @@ class Far:
     breaks_after: int = 10**9
 
     @contextlib.contextmanager
-    def courier(self) -> Iterator[Line]:
+    def courier(self, rule: ForwardRule) -> Iterator[Line]:
         if self.down:
             raise Unreachable("connection refused")
         yield self
 
-    def send(self, record: InstanceRecord, rule: ForwardRule) -> None:
+    def send(self, record: InstanceRecord) -> None:
         uid = record.ref.sop_instance_uid or ""
         if uid in self.unwanted:
             raise NotWanted("0122H")
@@ -164,11 +164,11 @@ def test_after_a_crash_no_more_is_sent_again_than_was_not_remembered(archive: Ar
     finish(archive)
     real, sent = far.send, []
 
-    def dies_at_the_third(record: InstanceRecord, rule: ForwardRule) -> None:
+    def dies_at_the_third(record: InstanceRecord) -> None:
         if len(sent) == 2:
             raise KeyboardInterrupt
         sent.append(record)
-        real(record, rule)
+        real(record)
 
     far.send = dies_at_the_third  # type: ignore[method-assign]
     with pytest.raises(KeyboardInterrupt):
@@ -274,8 +274,8 @@ def test_stopping_puts_the_order_back(archive: Archive) -> None:
     stop, far = threading.Event(), Far()
     real = far.send
 
-    def then_stop(record: InstanceRecord, rule: ForwardRule) -> None:
-        real(record, rule)
+    def then_stop(record: InstanceRecord) -> None:
+        real(record)
         stop.set()
 
     far.send = then_stop  # type: ignore[method-assign]

@@ -1,0 +1,131 @@
+"""Instances on their way to another DICOMweb server, by STOW-RS: one instance a request (PS3.18 §10.5).
+
+One instance at a time tells exactly which one the other side refuses, and costs little on a kept connection. Bodies are
+streamed. What is implicit, big endian or deflated goes out as Explicit VR Little Endian, as the web wants it (PS3.18
+§8.7.3); everything else as stored.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from bridge.archive import Archive
+from bridge.config import ForwardRule, WebDestination
+from bridge.errors import NotAcceptable
+from bridge.forwarding.delivery import Courier, Line, NotWanted, Unreachable
+from bridge.forwarding.pace import Pace
+from bridge.outgoing import Representation
+from bridge.retrieve import Retrieve
+from bridge.syntaxes import lookup
+from dicomweb import multipart
+from storage.records import InstanceRecord
+
+_ANSWER_LIMIT_BYTES = 1 << 20
+_FAILED, _REASON = "00081198", "00081197"  # Failed SOP Sequence, Failure Reason (PS3.18 §I.2)
+_OUT_OF_RESOURCES = 0xA7  # the high byte of a reason: later it may be taken (PS3.18 Table I.2-2)
+_READ = frozenset({200, 202, 409})  # the answer says what became of the instance (PS3.18 Table 10.5.3-1)
+_FOR_GOOD = frozenset({400, 406, 413, 415})  # nothing but another instance can change it
+
+
+def courier(archive: Archive, retrieve: Retrieve, destination: WebDestination) -> Courier:
+    """A Courier to a web destination."""
+
+    @contextlib.contextmanager
+    def opened(rule: ForwardRule) -> Iterator[Line]:
+        line = _WebLine(destination, retrieve, rule, archive.settings.forwarding.timeout_s)
+        try:
+            yield line
+        finally:
+            line.close()
+
+    return opened
+
+
+class _WebLine:
+    """A Line over one kept connection, which opens with the first instance and again after an error."""
+
+    def __init__(self, destination: WebDestination, retrieve: Retrieve, rule: ForwardRule, timeout_s: float) -> None:
+        self._retrieve = retrieve
+        self._wanted = rule.transfer_syntax
+        self._pace = Pace(rule.bytes_per_second)
+        self._url = urlsplit(destination.url)
+        self._headers = {"Accept": "application/dicom+json", **_authorization(destination)}
+        kind = http.client.HTTPSConnection if self._url.scheme == "https" else http.client.HTTPConnection
+        self._connection = kind(self._url.hostname or "", self._url.port, timeout=timeout_s)
+
+    def send(self, record: InstanceRecord) -> None:
+        """See Line."""
+        file = self._representation(record)
+        boundary = multipart.new_boundary()
+        part = multipart.Part(
+            content_type=f"application/dicom; transfer-syntax={file.transfer_syntax_uid}",
+            chunks=self._pace.through(file.chunks),
+            size_bytes=file.size_bytes,
+        )
+        headers = {**self._headers, "Content-Type": multipart.content_type("application/dicom", boundary)}
+        if (size_bytes := multipart.total_size([part], boundary)) is not None:
+            headers["Content-Length"] = str(size_bytes)
+        path = self._url.path.rstrip("/") + "/studies"
+        try:
+            self._connection.request("POST", path, multipart.write([part], boundary), headers)
+            answer = self._connection.getresponse()
+            body = answer.read(_ANSWER_LIMIT_BYTES)
+        except (OSError, http.client.HTTPException) as error:
+            self.close()
+            raise Unreachable(f"{self._url.netloc}: {error}") from error
+        except BaseException:
+            self.close()  # half a body is on the wire
+            raise
+        if not answer.isclosed():
+            self.close()  # more of an answer than anyone needs
+        _judge(answer.status, body)
+
+    def close(self) -> None:
+        """Give the connection back."""
+        self._connection.close()
+
+    def _representation(self, record: InstanceRecord) -> Representation:
+        stored = lookup(record.transfer_syntax_uid)
+        if self._wanted and record.frame_table is not None and stored is not None and not stored.encapsulated:
+            try:
+                return self._retrieve.object_stream(record, self._wanted)
+            except NotAcceptable:
+                return self._retrieve.object_stream(record, None)
+        return self._retrieve.object_stream(record, None)
+
+
+def _judge(status: int, body: bytes) -> None:
+    """Return when the instance is safe there. Raises NotWanted or Unreachable."""
+    reason = _failure(body) if status in _READ else None
+    if status in (200, 202) and reason is None:
+        return
+    said = f"HTTP status {status}" + (f", reason {reason:04X}" if reason is not None else "")
+    if reason is not None and reason >> 8 != _OUT_OF_RESOURCES:
+        raise NotWanted(said)
+    raise NotWanted(said) if status in _FOR_GOOD else Unreachable(said)
+
+
+def _failure(body: bytes) -> int | None:
+    """The reason for which the instance failed; None when it did not, or nobody says."""
+    try:
+        document: Any = json.loads(body)
+        document = document[0] if isinstance(document, list) else document
+        return int(document[_FAILED]["Value"][0][_REASON]["Value"][0])
+    except (ValueError, LookupError, TypeError):
+        return None
+
+
+def _authorization(destination: WebDestination) -> dict[str, str]:
+    """Read for every order, so that a new key needs no restart. Raises Unreachable when it cannot be read."""
+    if not destination.key_file:
+        return {}
+    try:
+        return {"Authorization": f"Bearer {Path(destination.key_file).read_text().strip()}"}
+    except OSError as error:
+        raise Unreachable(f"its key file cannot be read: {error.strerror}") from error
