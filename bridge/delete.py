@@ -24,9 +24,10 @@ def delete(archive: Archive, ref: ResourceRef, origin: Origin, *, override_reten
     """
     now = archive.now()
     try:
+        seen = archive.index.revision(ref)  # what comes in while the terms are checked has a term of its own, and stays
         _check_terms(archive, ref, override_retention=override_retention)
         decisions.write(archive, decisions.deleted(ref, at=now, origin=origin))
-        events = archive.index.remove(ref, origin)
+        events = archive.index.remove(ref, origin, up_to=seen)
     except (StorageUnavailable, StorageFull) as error:
         raise Unavailable(f"nothing was deleted: {error}") from error
     if not events:

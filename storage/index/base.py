@@ -118,8 +118,11 @@ class Index(Protocol):
         """Compare-and-swap the location, queueing the old one for reclaim; False if the row moved or went meanwhile."""
         ...
 
-    def remove(self, ref: ResourceRef, origin: Origin) -> Sequence[Event]:
-        """Drop the rows at and below `ref`, queue their locations for reclaim, remember the removal; empty if none."""
+    def remove(self, ref: ResourceRef, origin: Origin, *, up_to: int | None = None) -> Sequence[Event]:
+        """Drop the rows at and below `ref`, queue their locations for reclaim, remember the removal; empty if none.
+
+        With `up_to`, the revision of `ref` that the caller looked at, instances that came later stay.
+        """
         ...
 
     def search(self, query: Query) -> Page:

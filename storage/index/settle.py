@@ -43,9 +43,10 @@ def swap(session: Session, record: InstanceRecord, new: Location, origin: Origin
     return True
 
 
-def remove(session: Session, ref: ResourceRef, origin: Origin, now: datetime) -> list[Event]:
-    """Drop everything at and below `ref`; an event for each instance."""
-    going = session.rows(_GOING[ref.level], reads.names(ref))
+def remove(session: Session, ref: ResourceRef, origin: Origin, now: datetime, up_to: int | None) -> list[Event]:
+    """Drop everything at and below `ref` that came with event `up_to` or before; an event for each instance."""
+    last = _EVERYTHING if up_to is None else up_to
+    going = session.rows(_GOING[ref.level], {**reads.names(ref), "up_to": last})
     if not going:
         return []
     ledger = Ledger(session, now)
@@ -197,6 +198,9 @@ _TOUCH_STUDY = (
 )
 
 
+_EVERYTHING = (1 << 63) - 1  # no seq is higher
+
+
 def _going(level: Level) -> Select[Any]:
     return (
         select(
@@ -208,7 +212,7 @@ def _going(level: Level) -> Select[Any]:
             instance.c.version_id,
         )
         .select_from(reads.TO_INSTANCE)
-        .where(reads.named(level))
+        .where(reads.named(level), instance.c.id <= bindparam("up_to", type_=instance.c.id.type))
         .order_by(instance.c.id)
     )
 

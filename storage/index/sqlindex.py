@@ -84,9 +84,9 @@ class SqlIndex:
             raise IngestExpired("the swap comes too long after the put; copy the object again")
         return self._database.write(lambda session: settle.swap(session, record, new, origin, now))
 
-    def remove(self, ref: ResourceRef, origin: Origin) -> Sequence[Event]:
+    def remove(self, ref: ResourceRef, origin: Origin, *, up_to: int | None = None) -> Sequence[Event]:
         """Drop the rows at and below `ref`."""
-        return self._database.write(lambda session: settle.remove(session, ref, origin, self.now()))
+        return self._database.write(lambda session: settle.remove(session, ref, origin, self.now(), up_to))
 
     def conflicts(self, site: str | None = None) -> Sequence[Conflict]:
         """Unsettled conflicts, oldest first."""

@@ -150,6 +150,18 @@ def test_1_6_delete_needs_the_admin_scope_and_refusals_are_in_the_trail(
     assert line["outcome"] == ("success" if status == 204 else "Forbidden")
 
 
+def test_1_6_what_comes_in_while_terms_are_checked_stays(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = decisions.write
+
+    def late(archive: Any, decision: decisions.Decision) -> None:
+        write(archive, decision)
+        web.add(ct(4))
+
+    monkeypatch.setattr(decisions, "write", late)
+    assert remove(web, CT).status_code == 204
+    assert uids(web.json(f"{CT}/instances")) == [f"{SERIES}.4"]
+
+
 def test_1_6_another_site_is_neither_seen_nor_deleted(web: Web) -> None:
     secret = add_key(web.archive, "else", site="elsewhere", scopes=("admin",), at=PASSED)
     assert remove(web, INSTANCE, authorization=f"Bearer {secret}").status_code == 404

@@ -233,7 +233,7 @@ def test_1_5_image_quality_changes_the_size(web: Web) -> None:
         "windowCenter=10", "windowWidth=10", "windowCenter=1&windowWidth=0", "windowCenter=a&windowWidth=2",
         "imageQuality=0", "imageQuality=101", "imageQuality=high", "region=0,0,1", "region=0,0,2,1", "region=1,0,0,1",
         "region=0.5,0.5,0.5,1", "region=a,b,c,d", "rows=999999", "presentationUID=1.2", "presentationSeriesUID=1.2",
-        "presentationUID=1.2&presentationSeriesUID=1.3&windowCenter=1&windowWidth=1", "charset=latin1",
+        "presentationUID=1.2&presentationSeriesUID=1.3&windowCenter=1&windowWidth=1", "charset=latin1", "annotation=",
         "anonymize=no",
     ],
 )  # fmt: skip
@@ -247,6 +247,13 @@ def test_1_5_bad_values_and_combinations_are_400(web: Web, query: str) -> None:
 def test_1_5_text_is_utf_8(web: Web, charset: str) -> None:
     response = ask(web, REPORT, charset=charset)
     assert "all well" in response.content.decode("utf-8")
+
+
+def test_1_5_annotation_words_that_are_not_known_are_warned_of(web: Web) -> None:
+    plain, annotated = ask(web, PLAIN), ask(web, PLAIN, "annotation=patient,technique,weather")
+    assert annotated.headers["warning"].endswith("The following annotation values are not supported: weather")
+    assert "warning" not in plain.headers
+    assert plain.content != annotated.content
 
 
 def test_1_5_anonymize_is_refused_rather_than_pretended(web: Web) -> None:

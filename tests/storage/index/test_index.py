@@ -415,6 +415,16 @@ def test_removing_what_is_not_there_does_nothing(index: SqlIndex) -> None:
     assert not index.was_removed(ref())
 
 
+def test_what_came_after_the_caller_looked_is_not_removed(index: SqlIndex) -> None:
+    keep(index, record(1, 1, 1))
+    seen = index.revision(ref(1, None, None))
+    keep(index, record(1, 1, 2))
+    assert [event.ref for event in index.remove(ref(1, None, None), PERSON, up_to=seen)] == [ref(1, 1, 1)]
+    assert index.instance(ref(1, 1, 2)) is not None
+    assert index.was_removed(ref(1, 1, 1))
+    assert not index.was_removed(ref(1, None, None))
+
+
 def test_a_removed_instance_can_come_back(index: SqlIndex) -> None:
     keep(index, record())
     index.remove(ref(1, None, None), PERSON)
