@@ -1,4 +1,4 @@
-"""Memory of all processes of a server: idle, while one huge object comes in by C-STORE, while it goes out by WADO-RS.
+"""Memory of all processes of a server: idle, while a huge object comes in by C-STORE and by STOW, while it goes out.
 
 `python -m bench.memory --start`. PSS shares a page among the processes that map it; the peak is sampled over the whole
 tree. Only servers started here can be looked into.
@@ -23,6 +23,7 @@ from bench.measure import Measure
 from bench.objects import Template, ct_series, ct_template, multiframe_template, person, uid
 from bench.senders import push, write_files
 from bench.servers import add_arguments, targets, variant
+from bench.stow import Message, message, post
 from bench.target import CACHE, Target, process_tree, rest
 
 FRAME_BYTES = 512 * 512 * 2
@@ -67,6 +68,7 @@ def run(servers: dict[str, Target], *, megabytes: int, rounds: int, store: str) 
     names = {
         "idle": Measure(name="idle memory of all processes (PSS)", unit="MB", goal=450, stretch=300),
         "in": Measure(name=f"{megabytes} MB object pushed: memory above idle", unit="MB", goal=growth, stretch=50),
+        "stow": Measure(name=f"{megabytes} MB object by STOW: memory above idle", unit="MB", goal=growth, stretch=50),
         "out": Measure(name=f"{megabytes} MB object pulled: memory above idle", unit="MB", goal=growth, stretch=50),
         "first": Measure(name=f"{megabytes} MB object pulled: first byte", unit="ms", goal=100),
         "push": Measure(name=f"{megabytes} MB object pushed", unit="s"),
@@ -100,6 +102,7 @@ def _round(target: Target, names: dict[str, Measure], template: Template, turn: 
         begin = time.perf_counter()
         names["in"].add(target.name, peak_mb(pid, lambda: _push(target, folders)) - idle)
         names["push"].add(target.name, time.perf_counter() - begin)
+    _store_by_web(target, names["stow"], template, turn)
     rest({target.name: target}, quiet_s=2.0, stable_age_s=0.0)
     idle = pss_mb(pid)
 
@@ -111,6 +114,19 @@ def _round(target: Target, names: dict[str, Measure], template: Template, turn: 
         names["pull"].add(target.name, answer.elapsed_s)
 
     names["out"].add(target.name, peak_mb(pid, pull) - idle)
+
+
+def _store_by_web(target: Target, item: Measure, template: Template, turn: int) -> None:
+    """Another such object, in one POST."""
+    who, series, instance = person(6 * 10**7 + turn, 10**8), uid(6 * 10**36 + turn), uid(7 * 10**36 + turn)
+    body = message([template.fill(who, series=series, instance=instance)])
+    rest({target.name: target}, quiet_s=2.0, stable_age_s=0.0)
+    idle = pss_mb(target.pid or 0)
+    item.add(target.name, peak_mb(target.pid or 0, lambda: _post(target, body)) - idle)
+
+
+def _post(target: Target, body: Message) -> None:
+    post(target, [body], 1)
 
 
 def _push(target: Target, folders: Sequence[Path]) -> None:

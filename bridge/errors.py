@@ -28,6 +28,10 @@ class ClassMismatch(BridgeError):
     """The data set does not match its SOP class, SOP instance or presentation context."""
 
 
+class ClassNotSupported(ClassMismatch):
+    """Instances of this SOP class are not kept here."""
+
+
 class Conflict(BridgeError):
     """Same SOP Instance UID, other content, and the policy is `reject`."""
 

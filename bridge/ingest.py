@@ -13,12 +13,21 @@ from time import perf_counter
 
 from bridge import audit, decisions, metrics
 from bridge.archive import HOT, Archive
-from bridge.config import Peer
+from bridge.config import Ingest, Peer
 from bridge.describe import Description, describe
-from bridge.errors import BridgeError, ClassMismatch, Conflict, InvalidInstance, OutOfResources, Unavailable
+from bridge.errors import (
+    BridgeError,
+    ClassMismatch,
+    ClassNotSupported,
+    Conflict,
+    InvalidInstance,
+    OutOfResources,
+    Unavailable,
+)
 from bridge.object_meta import instance_meta
 from bridge.peers import assume
 from bridge.retention import term
+from bridge.sop_classes import is_storable
 from storage.errors import IngestExpired, StorageFull, StorageUnavailable
 from storage.keys import ingest_id, instance_key, is_uid
 from storage.objects.payload import Payload, Spool
@@ -81,7 +90,7 @@ def refuse(archive: Archive, origin: Origin, error: BridgeError) -> None:
 
 def _ingest(archive: Archive, payload: Payload, delivery: Delivery) -> Receipt:
     description = _describe(archive, payload, delivery)
-    _check(description, delivery, strict=archive.settings.ingest.strict_uids)
+    _check(description, delivery, archive.settings.ingest)
     record = _record(archive, payload, description, delivery)
     receipt = Receipt(
         ref=record.ref,
@@ -123,14 +132,14 @@ def _describe(archive: Archive, payload: Payload, delivery: Delivery) -> Descrip
     return description
 
 
-def _check(description: Description, delivery: Delivery, *, strict: bool) -> None:
-    """UIDs usable (PS3.5 §9.1), data set in agreement with the command (PS3.4 §B.2.3)."""
+def _check(description: Description, delivery: Delivery, settings: Ingest) -> None:
+    """UIDs usable (PS3.5 §9.1), data set in agreement with the command (PS3.4 §B.2.3), its class one that is kept."""
     for name, tag, uid in (
         ("SOP Instance UID", 0x00080018, description.sop_instance_uid),
         ("Study Instance UID", 0x0020000D, description.study_instance_uid),
         ("Series Instance UID", 0x0020000E, description.series_instance_uid),
     ):
-        if not is_uid(uid, strict=strict):
+        if not is_uid(uid, strict=settings.strict_uids):
             raise InvalidInstance(f"the {name} is {'not a valid UID' if uid else 'missing'}", offending_tag=tag)
     if delivery.expected_sop_instance_uid not in (None, description.sop_instance_uid):
         raise ClassMismatch("SOP Instance UID of command and data set differ")
@@ -138,6 +147,9 @@ def _check(description: Description, delivery: Delivery, *, strict: bool) -> Non
         raise ClassMismatch("the instance belongs to another study than the one asked for")
     if delivery.expected_sop_class_uid not in (None, description.sop_class_uid) and description.sop_class_uid:
         raise ClassMismatch("SOP Class UID of command and data set differ")
+    sop_class_uid = description.sop_class_uid or delivery.expected_sop_class_uid or ""
+    if not is_storable(sop_class_uid, unknown=settings.unknown_sop_classes):
+        raise ClassNotSupported(f"instances of SOP class {sop_class_uid} are not kept here")
 
 
 def _record(archive: Archive, payload: Payload, description: Description, delivery: Delivery) -> InstanceRecord:

@@ -206,7 +206,8 @@ def _of_frames_and_values() -> list[Resource]:
 def _stores() -> list[Resource]:
     return [
         Resource(
-            route=route, method="POST", name=name, summary=summary, takes=(MULTIPART, DICOM),
+            route=route, method="POST", name=name, summary=summary,
+            takes=(MULTIPART, DICOM, JSON, PLAIN_JSON, XML),
             answers=(JSON, PLAIN_JSON, XML), statuses=(200, 202), refusals=_BODY, parameters=_ANY,
         )
         for route, name, summary in (

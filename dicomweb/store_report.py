@@ -16,6 +16,7 @@ from storage.records import Outcome
 REASONS: dict[type[errors.BridgeError], int] = {
     errors.BridgeError: 0x0110,  # processing failure
     errors.Conflict: 0x0111,  # PS3.7 §C.5.11 duplicate SOP instance; not in the table, but what senders know
+    errors.ClassNotSupported: 0x0122,  # referenced SOP class not supported
     errors.Forbidden: 0x0124,  # not authorized
     errors.OutOfResources: 0xA700,
     errors.Unavailable: 0xA700,

@@ -10,9 +10,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 
-from pydicom.uid import UID_dictionary
-from pynetdicom.sop_class import _NON_PATIENT_OBJECT_CLASSES, _STORAGE_CLASSES
-
+from bridge.sop_classes import is_storable, storage_classes
 from bridge.syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN, STORABLE, TransferSyntax
 from scp.models import PLAIN, QUERY_RETRIEVE, Options, agreed, options
 from scp.negotiation import Decision, Proposal, Request
@@ -20,24 +18,8 @@ from scp.negotiation import Decision, Proposal, Request
 VERIFICATION = "1.2.840.10008.1.1"
 STORAGE_COMMITMENT = "1.2.840.10008.1.20.1"  # Push Model (PS3.4 §J.3)
 
-# Named "Storage" in PS3.6 Table A-1, but without a study: directory, commitment, non-patient objects.
-_NOT_INSTANCES = {
-    "1.2.840.10008.1.3.10",
-    "1.2.840.10008.1.20.1",
-    "1.2.840.10008.1.20.2",
-    "1.2.840.10008.5.1.4.1.1.201.1",
-    *_NON_PATIENT_OBJECT_CLASSES.values(),
-}
-
 # SOP Class UID -> name: PS3.4 Table B.5-1 and those that were retired from it.
-STORAGE_CLASSES: dict[str, str] = {
-    **{uid: UID_dictionary[uid][0] if uid in UID_dictionary else name for name, uid in _STORAGE_CLASSES.items()},
-    **{
-        uid: name
-        for uid, (name, kind, _, _, _) in UID_dictionary.items()
-        if kind == "SOP Class" and "Storage" in name and uid not in _NOT_INSTANCES
-    },
-}
+STORAGE_CLASSES: dict[str, str] = storage_classes()
 
 _DICOM_ROOT = "1.2.840.10008."
 
@@ -134,7 +116,7 @@ def service_of(abstract_syntax: str, *, unknown_sop_classes: bool) -> str | None
         return "store"
     if abstract_syntax in QUERY_RETRIEVE:
         return QUERY_RETRIEVE[abstract_syntax].service
-    if unknown_sop_classes and abstract_syntax and abstract_syntax not in UID_dictionary:
+    if is_storable(abstract_syntax, unknown=unknown_sop_classes):
         return "store"  # a private class, or one newer than our tables (D7)
     return None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bridge.errors import (
     BridgeError,
     ClassMismatch,
+    ClassNotSupported,
     ConfigError,
     Conflict,
     Forbidden,
@@ -41,6 +42,7 @@ STATUSES: dict[type[BridgeError], int] = {
     BridgeError: 0x0110,  # PS3.7 §C.5.10 processing failure
     InvalidInstance: 0xC000,  # PS3.4 Table B.2-1 cannot understand
     SyntaxNotSupported: 0xC000,
+    ClassNotSupported: CLASS_NOT_SUPPORTED,
     ClassMismatch: 0xA900,  # PS3.4 Table B.2-1 data set does not match SOP class
     Conflict: 0x0111,  # PS3.7 §C.5.11 duplicate SOP instance
     InvalidRequest: 0xA900,  # PS3.4 Table C.4-1 identifier does not match SOP class

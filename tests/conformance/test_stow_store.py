@@ -254,6 +254,22 @@ def test_t8_i_2_a_transfer_syntax_that_cannot_be_kept_is_c122(web: Web) -> None:
     assert values(response.json(), FAILED, "00081197") == [0xC122]
 
 
+@pytest.mark.parametrize("uid", ["1.2.840.10008.1.1", "1.2.840.10008.5.1.4.38.1", "1.2.840.10008.1.3.10"])
+def test_t8_i_2_a_class_that_is_no_storage_class_is_0122(web: Web, uid: str) -> None:
+    response = store(web, file(web, ct(1, SOPClassUID=uid)))
+    assert response.status_code == 409
+    assert values(response.json(), FAILED, "00081197") == [0x0122]
+
+
+def test_t8_i_2_unknown_classes_are_kept_unless_the_setting_says_no(tmp_path: Path) -> None:
+    for allowed, status in ((True, 200), (False, 409)):
+        directory = tmp_path / str(allowed)
+        directory.mkdir()
+        with open_web(directory, settings=Settings(ingest=Ingest(unknown_sop_classes=allowed))) as opened:
+            assert store(opened, file(opened, ct(1, SOPClassUID="1.2.826.0.1.99"))).status_code == status
+            assert store(opened, file(opened, ct(2))).status_code == 200
+
+
 def test_t8_i_2_other_content_under_the_policy_reject_is_0111(tmp_path: Path) -> None:
     with open_web(tmp_path, settings=Settings(ingest=Ingest(duplicates="reject"))) as strict:
         assert store(strict, file(strict, ct(1))).status_code == 200
