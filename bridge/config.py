@@ -98,6 +98,7 @@ class Dimse:
     response_timeout_s: float = 60.0  # for a peer to answer what the archive asks it
     object_limit_bytes: int = 8 << 30
     drain_timeout_s: float = 20.0
+    unverifiable_identities: str = "refuse"  # refuse | ignore: users by Kerberos, SAML or JWT
     peers_interval_s: float = 2.0  # how often a changed peer is noticed
     search_limit: int = 100_000  # matches of one C-FIND
     identifier_limit_bytes: int = 1 << 20  # of a query or retrieval
@@ -297,6 +298,7 @@ class Peer:
     services: tuple[str, ...] = ("echo", "store", "commitment")
     tls: bool = False  # it calls only over TLS, and so do we
     certificate: str = ""  # a name that its certificate must have; "" = any
+    users: tuple[str, ...] = ()  # one of whom must be named; made by `dicom-bridge peers user`
     commitment_report: str = "new"  # new | same: the association on which it wants to hear
     sop_classes: tuple[str, ...] = ()  # UIDs; empty = all
     transfer_syntaxes: tuple[str, ...] = ()  # UIDs; empty = all
@@ -353,6 +355,7 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "ingest.acknowledge": ("object-store", "landing"),
     "ingest.duplicates": ("keep-first", "replace", "reject"),
     "http.empty_search": (200, 204),
+    "dimse.unverifiable_identities": ("refuse", "ignore"),
     "tls.client_certificates": ("required", "optional", "none"),
     "tls.minimum_version": ("1.2", "1.3"),
     "log_level": ("DEBUG", "INFO", "WARNING", "ERROR"),

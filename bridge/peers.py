@@ -18,6 +18,7 @@ import orjson
 from bridge.archive import Archive
 from bridge.config import CalledTitle, Peer, Settings, load, peer_from
 from bridge.errors import ConfigError
+from bridge.passcodes import is_entry
 from storage.errors import StorageError
 from storage.index.registry import PeerDefinition
 from storage.keys import SITE, is_uid
@@ -141,6 +142,9 @@ def check(peer: Peer) -> None:
     for uid in (*peer.sop_classes, *peer.transfer_syntaxes):
         if not is_uid(uid):
             raise ConfigError(f"{where} has {uid!r} where UIDs belong")
+    for user in peer.users:
+        if not is_entry(user):
+            raise ConfigError(f"{where} has a user that `dicom-bridge peers user` has not made")
     if peer.commitment_report not in REPORTS:
         raise ConfigError(f"{where} has commitment_report {peer.commitment_report!r}; it is {' or '.join(REPORTS)}")
     if peer.timezone:

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable
 
 from bridge import callers, metrics
-from scp import negotiation, upper_layer
+from scp import identity, negotiation, upper_layer
 from scp.connection import Connection, Interrupted, PeerDeaf, PeerGone, PeerSilent
 from scp.contexts import agree
 from scp.exchange import Exchange
@@ -59,6 +59,7 @@ class Association:
         self._names: frozenset[str] | None = None  # in the caller's certificate; None: it does not speak TLS
         self._exchange: Exchange | None = None
         self._caller: Caller | None = None
+        self._confirms_identity = False
         self._give_slot_back: Callable[[], None] = _nothing
         self._pace: Pace | None = None
         self._instances = 0  # accounted for in the pace
@@ -196,6 +197,7 @@ class Association:
                 max_pdu_bytes=self._dimse.max_pdu_bytes,
                 roles=agreement.roles,
                 extended=agreement.extended,
+                confirms_identity=self._confirms_identity,
             )
         )
 
@@ -208,6 +210,7 @@ class Association:
                 f"{self._dimse.associations} associations in all or {caller.associations} of this peer are open",
             )
         self._give_slot_back = _once(give_back)
+        self._confirms_identity = identity.check(identity.identity_of(request), caller.peer, self._dimse)
         return caller
 
     def _refused(self, request: negotiation.Request, refusal: Refused) -> _Ended:

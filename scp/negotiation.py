@@ -20,6 +20,7 @@ from pynetdicom.pdu_primitives import (
     MaximumLengthNotification,
     SCP_SCU_RoleSelectionNegotiation,
     SOPClassExtendedNegotiation,
+    UserIdentityNegotiation,
 )
 from pynetdicom.presentation import PresentationContext
 
@@ -133,13 +134,21 @@ def accept(
     max_pdu_bytes: int,
     roles: Mapping[str, tuple[bool, bool]],
     extended: Mapping[str, bytes],
+    confirms_identity: bool = False,
 ) -> bytes:
-    """A-ASSOCIATE-AC. `roles` and `extended` answer what was proposed (PS3.7 §D.3.3.4, §D.3.3.5)."""
+    """A-ASSOCIATE-AC. `roles` and `extended` answer what was proposed (PS3.7 §D.3.3.4, §D.3.3.5).
+
+    `confirms_identity`: a user was named, is known, and the requestor wants to hear it (PS3.7 §D.3.3.7.2).
+    """
     primitive = A_ASSOCIATE()
     primitive.application_context_name = APPLICATION_CONTEXT
     primitive.called_ae_title = primitive.calling_ae_title = _ANY_AE_TITLE
     primitive.presentation_context_definition_results_list = [_context(decision) for decision in decisions]
     primitive.user_information = user_information(max_pdu_bytes, roles, extended)
+    if confirms_identity:
+        confirmation = UserIdentityNegotiation()
+        confirmation.server_response = b""
+        primitive.user_information.append(confirmation)
     encoded = bytearray(A_ASSOCIATE_AC(primitive).encode())
     encoded[_ECHOED] = request.echoed
     return bytes(encoded)

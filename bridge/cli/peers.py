@@ -17,11 +17,12 @@ from bridge.archive import Archive
 from bridge.cli.context import ConfigOption, console, opened
 from bridge.config import Peer
 from bridge.errors import ConfigError, NotFound
+from bridge.passcodes import entry
 from bridge.peers import keep, known
 
 peers = typer.Typer(help="Application entities of the DIMSE door.", no_args_is_help=True)
 _SETTINGS = tuple(item.name for item in fields(Peer) if item.name != "name")
-_SHOWN = ("ae_title", "addresses", "site", "services")  # have a column of their own
+_SHOWN = ("ae_title", "addresses", "site", "services", "users")  # have a column of their own, or are secret
 NameArgument = Annotated[str, typer.Argument(help="What we call it")]
 ValuesArgument = Annotated[
     list[str] | None,
@@ -61,6 +62,25 @@ def remove(name: NameArgument, config: ConfigOption = None) -> None:
         _kept(archive, name)
         archive.registry.remove_peer(name)
     console.print(f"removed {name}")
+
+
+@peers.command()
+def user(
+    name: NameArgument,
+    user_name: Annotated[str, typer.Argument(metavar="USER", help="Who may use the peer")],
+    config: ConfigOption = None,
+    no_passcode: Annotated[bool, typer.Option("--no-passcode", help="The name alone is enough")] = False,
+    drop: Annotated[bool, typer.Option("--drop", help="Forget this user")] = False,
+) -> None:
+    """Ask a peer for user identity: associations must name one of its users. The passcode is asked for, or read."""
+    with opened(config) as archive:
+        values = _kept(archive, name)
+        others = [one for one in _listed(values.get("users")) if one.partition(":")[0] != user_name]
+        if not drop:
+            others.append(entry(user_name, None if no_passcode else _passcode()))
+        changed = {**values, "users": others} if others else {key: values[key] for key in values if key != "users"}
+        keep(archive, name, changed, at=archive.now())
+    console.print(f"{'dropped' if drop else 'set'} {user_name} of {name}")
 
 
 @peers.command(name="list")
@@ -112,6 +132,23 @@ def try_peer(name: NameArgument, config: ConfigOption = None) -> None:
     if config is not None:
         command += ["--config", str(config)]
     raise typer.Exit(subprocess.run(command, check=False).returncode)  # noqa: S603  # our own interpreter and module
+
+
+def _passcode() -> str:
+    """From a person, twice; or a line of what is piped in."""
+    if sys.stdin.isatty():
+        return str(typer.prompt("passcode", hide_input=True, confirmation_prompt=True))
+    passcode = sys.stdin.readline().rstrip("\n")
+    if not passcode:
+        raise ConfigError("the passcode is empty; --no-passcode asks for none")
+    return passcode
+
+
+def _listed(value: object) -> list[str]:
+    """A list of settings, however it was given."""
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return [str(one) for one in value] if isinstance(value, list) else []
 
 
 def _given(values: list[str] | None) -> dict[str, object]:

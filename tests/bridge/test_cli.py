@@ -30,6 +30,7 @@ def run(tmp_path: Path) -> Run:
             [sys.executable, "-m", "bridge", *arguments, "--config", str(config)],
             cwd=REPOSITORY,
             env={"PATH": "/usr/bin:/bin", "COLUMNS": "400", "HOME": str(tmp_path)},
+            stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             timeout=120,
@@ -140,3 +141,49 @@ def test_listening_beyond_loopback_without_access_control_is_refused(
     said = run("serve")
     assert said.returncode == 2
     assert way_out in said.stderr
+
+
+def test_a_peer_is_added_changed_and_removed(run: Run) -> None:
+    assert run("peers", "add", "ct-1", "ae_title=CT01", "addresses=10.0.0.7, 10.1.0.0/16", "port=104").returncode == 0
+    assert "there is a peer 'ct-1' already" in run("peers", "add", "ct-1", "ae_title=CT02").stderr
+    assert run("peers", "set", "ct-1", "bytes_per_second=1000000", "port=").returncode == 0
+    said = run("peers", "list").stdout
+    assert "10.0.0.7 10.1.0.0/16" in said
+    assert "bytes_per_second=1000000" in said
+    assert "port=" not in said
+    wrong = run("peers", "set", "ct-1", "colour=red")
+    assert (wrong.returncode, "unknown setting peer ct-1.colour" in wrong.stderr) == (2, True)
+    assert run("peers", "set", "ct-1", "port").returncode == 2
+    assert run("peers", "remove", "ct-1").returncode == 0
+    assert "ct-1" not in run("peers", "list").stdout
+    assert run("peers", "remove", "ct-1").returncode == 1
+
+
+def test_a_peer_of_the_file_is_changed_there(run: Run, tmp_path: Path) -> None:
+    config = tmp_path / "bridge.toml"
+    config.write_text(config.read_text() + "[[peers]]\nname = 'ct-1'\nae_title = 'CT01'\n")
+    assert run("migrate").returncode == 0
+    for verb in (("set", "ct-1", "port=104"), ("remove", "ct-1")):
+        refused = run("peers", *verb)
+        assert (refused.returncode, "change it there" in refused.stderr) == (2, True)
+
+
+def test_a_user_of_a_peer_is_set_and_dropped(run: Run) -> None:
+    run("peers", "add", "ct-1", "ae_title=CT01")
+    assert run("peers", "user", "ct-1", "alice", "--no-passcode").returncode == 0
+    empty = run("peers", "user", "ct-1", "bob")
+    assert (empty.returncode, "the passcode is empty" in empty.stderr) == (2, True)
+    assert "alice" not in run("peers", "list").stdout
+    assert run("peers", "user", "ct-1", "alice", "--drop").returncode == 0
+
+
+def test_a_peer_that_nobody_knows_cannot_be_tested(run: Run) -> None:
+    run("peers", "add", "ct-1", "ae_title=CT01")
+    assert "do not know where it listens" in run("peers", "test", "ct-1").stderr
+    assert run("peers", "test", "ct-1").returncode == 1
+    assert run("peers", "test", "elsewhere").returncode == 1
+
+
+def test_without_requests_there_are_no_commitments(run: Run) -> None:
+    run("peers", "add", "ct-1", "ae_title=CT01")
+    assert run("commitments").returncode == 0
