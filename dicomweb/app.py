@@ -12,6 +12,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
 from bridge.config import Settings
+from bridge.errors import ConfigError
 from dicomweb import (
     api_page,
     bulkdata,
@@ -86,14 +87,16 @@ def create_app(door: Door) -> ASGIApp:
 
 
 def _by_route(settings: Settings) -> dict[str, dict[str, Answer]]:
-    """Route -> method -> how it is answered."""
+    """Route -> method -> how it is answered. Raises ConfigError when two rows end up in one place."""
     found: dict[str, dict[str, Answer]] = {}
     for route, method, work, action in ROUTES:
         path = placed(route, method, settings)
+        if path is not None and method in found.get(path, {}):
+            raise ConfigError(f"http.wado_uri is {settings.http.wado_uri!r}, where another resource stands")
         if path is not None:
             found.setdefault(path, {})[method] = Answer(work=work, action=action, scope=SCOPES[method])
     if not service_root(settings):  # the service root is the front page too
-        found[BASE]["GET"] = Answer(work=ops.front_page, scope="", inline=True)
+        found.setdefault(BASE, {})["GET"] = Answer(work=ops.front_page, scope="", inline=True)
     return found
 
 

@@ -26,6 +26,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
+from bridge.errors import ConfigError
 from tests.bridge.shown import content, instance, presentation_state, referenced, report, sequence_item
 from tests.dicomweb.web import ROOT, Web, ct, open_web, read_part10
 
@@ -303,3 +304,8 @@ def test_1_5_the_path_can_be_moved_and_switched_off(tmp_path: Path) -> None:
         assert moved.get(f"/wado?requestType=WADO&objectUID={PLAIN}").status_code == 404
     with open_web(tmp_path, wado_uri="") as off:
         assert off.get(f"/wado?requestType=WADO&objectUID={PLAIN}").status_code == 404
+
+
+def test_1_5_a_path_that_another_resource_has_is_refused_at_the_start(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"http\.wado_uri"), open_web(tmp_path, wado_uri="studies/"):
+        pass
