@@ -22,6 +22,7 @@ _JPEG = "1.2.840.10008.1.2.4."
 _SMALLEST_SIDE = 64  # PS3.5 §10.18: the base resolution of an RPCL stream is no larger on one side
 _FEWEST_LEVELS = 5
 _XL_EFFORT = 3  # of 9: twice the time of JPEG 2000 beyond, for a few percent
+_FEWEST_BITS = 2  # of a lossless JPEG (ISO 10918-1 Table B.2)
 _SIGNED, _UNSIGNED = 0x80, 0x00
 
 
@@ -60,8 +61,8 @@ def _jpeg_lossy(job: Job, samples: Samples) -> bytes:
 
 def _jpeg_lossless(job: Job, samples: Samples) -> bytes:
     """ISO 10918-1, process 14 with first-order prediction; signed values as their low bits."""
-    bits = _precision(job, samples)
-    low = (_words(samples) & ((1 << bits) - 1)).astype(f"u{job.bits_allocated // 8}")
+    bits = max(_FEWEST_BITS, _precision(job, samples))
+    low = _narrow(_words(samples) & ((1 << bits) - 1), bits)
     space = "RGB" if job.samples_per_pixel > 1 else None  # untransformed, whatever the samples mean
     return bytes(
         imagecodecs.jpeg8_encode(
@@ -131,19 +132,18 @@ def _high_throughput(job: Job, samples: Samples, **options: Any) -> bytes:
 
 def _jpeg_xl(job: Job, samples: Samples) -> bytes:
     """ISO 18181-1, modular mode, the bare codestream where its level allows."""
-    return bytes(
-        imagecodecs.jpegxl_encode(
-            samples, lossless=True, effort=_XL_EFFORT, usecontainer=False, numthreads=1,
-            bitspersample=_precision(job, samples),
-        )
-    )  # fmt: skip
+    return _xl(job, samples, lossless=True)
 
 
 def _jpeg_xl_lossy(job: Job, samples: Samples) -> bytes:
+    return _xl(job, samples, lossless=False, distance=XL_DISTANCE)
+
+
+def _xl(job: Job, samples: Samples, **options: Any) -> bytes:
+    bits = _precision(job, samples)
     return bytes(
         imagecodecs.jpegxl_encode(
-            samples, lossless=False, distance=XL_DISTANCE, effort=_XL_EFFORT, usecontainer=False, numthreads=1,
-            bitspersample=_precision(job, samples),
+            _narrow(samples, bits), effort=_XL_EFFORT, usecontainer=False, numthreads=1, bitspersample=bits, **options
         )
     )  # fmt: skip
 
@@ -185,6 +185,11 @@ def _photometric(job: Job) -> str:
 
 def _is_rgb(job: Job) -> bool:
     return job.samples_per_pixel == 3 and _photometric(job) == "RGB"
+
+
+def _narrow(samples: Samples, bits: int) -> Samples:
+    """Samples of at most 8 bits in bytes: codecs have one way for bytes and another for words."""
+    return samples.astype(np.uint8 if bits <= 8 else np.uint16, copy=False)
 
 
 def _words(samples: Samples) -> Samples:

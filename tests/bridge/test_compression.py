@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bridge.compression import COMPRESSIONS, compression, producible
 from bridge.config import Pixels
@@ -75,6 +77,21 @@ def test_what_a_syntax_may_hold_comes_back(pool: PixelPool, uid: str, kind: str)
     elif description.photometric_interpretation != "YBR_FULL":  # which comes back as RGB
         span = 1 << description.bits_stored
         assert np.abs(back.astype(int) - pixels.astype(int)).max() <= max(2, LOSSY_DIFFERENCE * span)
+
+
+@given(st.data())
+def test_lossless_holds_for_images_of_any_shape_and_content(pool: PixelPool, data: st.DataObject) -> None:
+    uid = data.draw(st.sampled_from([uid for uid, row in COMPRESSIONS.items() if not row.method]))
+    kinds = ["u1", "u2"] if not COMPRESSIONS[uid].signed else ["u1", "u2", "i1", "i2"]
+    dtype = np.dtype(data.draw(st.sampled_from(kinds)))
+    rows, columns = data.draw(st.tuples(st.integers(1, 70), st.integers(1, 70)))
+    samples = data.draw(st.sampled_from([1, 3])) if dtype == "u1" else 1
+    noise = np.random.default_rng(data.draw(st.integers(0, 1000)))
+    stored = data.draw(st.integers(2, dtype.itemsize * 8))
+    low, high = (-(1 << stored - 1), 1 << stored - 1) if dtype.kind == "i" else (0, 1 << stored)
+    pixels = noise.integers(low, high, (rows, columns, 3) if samples == 3 else (rows, columns)).astype(dtype)
+    description = described(pixels, bits_stored=stored, high_bit=stored - 1)
+    assert np.array_equal(there_and_back(pool, pixels, description, uid), pixels)
 
 
 def test_the_table_says_lossy_of_what_the_standard_calls_lossy() -> None:

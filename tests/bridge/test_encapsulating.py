@@ -224,6 +224,20 @@ def test_what_was_lost_before_stays_in_front(pool: PixelPool) -> None:
     assert len(back.DerivationCodeSequence) == 1
 
 
+def test_the_frames_of_an_enhanced_image_are_derived_too(pool: PixelPool) -> None:
+    """PS3.3 C.8.16.1: Frame Type stands in the functional groups."""
+    frame_type = Dataset()
+    frame_type.FrameType = ["ORIGINAL", "PRIMARY", "VOLUME", "NONE"]
+    group = Dataset()
+    group.CTImageFrameTypeSequence = Sequence([frame_type])
+    item = native(image("u1"), image("u1", seed=2), ImageType=["ORIGINAL", "PRIMARY", "VOLUME", "NONE"])
+    item.SharedFunctionalGroupsSequence = Sequence([group])
+    for uid, first in ((JPEG + "91", "DERIVED"), (JPEG + "90", "ORIGINAL")):
+        back = as_file(sent(Stored(part10(item, NATIVE)), uid, pool)[0], uid)
+        frames = back.SharedFunctionalGroupsSequence[0].CTImageFrameTypeSequence[0]
+        assert (back.ImageType[0], frames.FrameType[0], back.NumberOfFrames) == (first, first, 2)
+
+
 def test_colour_is_described_as_it_lies_in_the_stream(pool: PixelPool) -> None:
     item = native(image("u1", colour=True))
     wanted = {"50": "YBR_FULL_422", "80": "RGB", "90": "YBR_RCT", "91": "YBR_ICT", "203": "YBR_ICT", "112": "XYB"}

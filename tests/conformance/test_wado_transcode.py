@@ -150,6 +150,15 @@ def test_w15_a_broken_frame_is_406_and_no_half_answer(tmp_path: Path) -> None:
             assert broken.get(f"{path_of(ref)}/frames/1", f"*/*; transfer-syntax={wanted}").status_code == 406
 
 
+def test_g13_8_7_8_2_a_second_choice_holds_for_what_cannot_be_had_in_the_first(mixed: Web) -> None:
+    named = DICOM_MULTIPART.format(JPEG + "201")
+    response = mixed.get("/studies/1.2.99", named)
+    assert response.status_code == 406
+    found = parts(mixed.get("/studies/1.2.99", f'{named}, multipart/related; type="application/dicom"'))
+    syntaxes = {header["content-type"].rpartition("=")[2] for header, _ in found}
+    assert (len(found), syntaxes) == (6, {JPEG + "201", EXPLICIT_LE})
+
+
 # ---- byte ranges ----
 
 

@@ -182,6 +182,25 @@ def test_dicomweb_client_retrieves_frames(client: DICOMwebClient) -> None:
     assert client.retrieve_instance_frames(STUDY, SERIES, f"{SERIES}.2", [1]) == [pixels(2)]
 
 
+SYNTAXES = {"image/jls": "1.2.840.10008.1.2.4.80", "image/jp2": "1.2.840.10008.1.2.4.90"}  # of those it knows
+
+
+@pytest.mark.parametrize("syntax", [*SYNTAXES.values(), "1.2.840.10008.1.2.5"])
+def test_dicomweb_client_retrieves_in_a_syntax_it_names(client: DICOMwebClient, syntax: str) -> None:
+    wanted = (("application/dicom", syntax),)
+    item = client.retrieve_instance(STUDY, SERIES, f"{SERIES}.2", media_types=wanted)
+    assert (item.file_meta.TransferSyntaxUID, item.SOPInstanceUID) == (syntax, f"{SERIES}.2")
+    found = list(client.iter_series(STUDY, SERIES, media_types=wanted))
+    assert {one.file_meta.TransferSyntaxUID for one in found} == {syntax}
+
+
+@pytest.mark.parametrize("media_type", SYNTAXES)
+def test_dicomweb_client_retrieves_compressed_frames(client: DICOMwebClient, media_type: str) -> None:
+    for wanted in (media_type, (media_type, SYNTAXES[media_type])):
+        (frame,) = client.retrieve_instance_frames(STUDY, SERIES, f"{SERIES}.2", [1], media_types=(wanted,))
+        assert frame[:2] in (b"\xff\xd8", b"\xff\x4f")
+
+
 @pytest.mark.parametrize(("media_type", "form"), [("image/jpeg", "JPEG"), ("image/png", "PNG"), ("image/gif", "GIF")])
 def test_dicomweb_client_retrieves_rendered_pictures(client: DICOMwebClient, media_type: str, form: str) -> None:
     one = client.retrieve_instance_rendered(STUDY, SERIES, f"{SERIES}.2", media_types=(media_type,))
