@@ -215,6 +215,28 @@ def test_w23_pixels_that_are_no_squares_are_stretched(web: Web) -> None:
     assert picture(web.get(f"{path}/rendered", "image/png"), "PNG").size == (4, 8)
 
 
+def test_w23_each_frame_of_an_enhanced_image_has_its_own_window(web: Web) -> None:
+    def groups(center: int) -> Dataset:
+        window, group = Dataset(), Dataset()
+        window.WindowCenter, window.WindowWidth = center, 1
+        group.FrameVOILUTSequence = [window]
+        return group
+
+    item = multiframe(series=f"{STUDY}.6", PerFrameFunctionalGroupsSequence=[groups(50), groups(150), groups(150)])
+    web.add(item)
+    path = f"/studies/{STUDY}/series/{STUDY}.6/instances/{STUDY}.6.9/frames"
+    seen = [level(picture(web.get(f"{path}/{number}/rendered", "image/png"), "PNG")) for number in (1, 2, 3)]
+    assert seen == [0, 0, 255]
+
+
+def test_w23_a_worker_draws_what_the_door_draws(tmp_path: Path) -> None:
+    with open_web(tmp_path) as other:
+        fill(other)
+        here = other.get(f"{INSTANCE}/rendered?annotation=patient", "image/png").content
+        other.door.render = Render(other.door.retrieve, Settings(rendering=Rendering(inline_frame_bytes=0)))
+        assert other.get(f"{INSTANCE}/rendered?annotation=patient", "image/png").content == here
+
+
 def test_g9_8_3_3_1_the_accept_parameter_chooses_the_type(web: Web) -> None:
     assert picture(web.get(f"{INSTANCE}/rendered?accept=image/png"), "PNG").size == (4, 4)
     assert web.get(f"{INSTANCE}/rendered?accept=image/*").status_code == 400
