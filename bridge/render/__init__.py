@@ -73,6 +73,10 @@ class Render:
         """Does the instance stand for more than one picture of other instances? Raises as `whole` does."""
         return self.shows_others(record) and self._states.shows_several(Subject(self._retrieve, record))
 
+    def image_type(self, record: InstanceRecord) -> list[str]:
+        """The values of Image Type of an image. Raises NotAcceptable when its header cannot be read."""
+        return self._image.image_type(Subject(self._retrieve, record))
+
     def whole(self, record: InstanceRecord, media_type: str, parameters: Parameters) -> Rendered:
         """The instance as one thing. Raises NotAcceptable and what its renderer raises."""
         subject = _subject(self._retrieve, record, media_type, parameters)

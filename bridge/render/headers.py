@@ -25,7 +25,7 @@ from storage.records import InstanceRecord
 
 _READ_AHEAD_BYTES = 4 << 20  # header and first frame come in one read up to here
 _OVERHEAD_BYTES = 2000  # of one entry's objects
-_ABOUT = (*KEYWORDS, *TIMING, "RepresentativeFrameNumber")
+_ABOUT = (*KEYWORDS, *TIMING, "RepresentativeFrameNumber", "ImageType")
 
 
 class Headers:

@@ -79,6 +79,11 @@ class ImageRenderer:
         """Every frame."""
         return self.frames(subject, range(1, self.count(subject) + 1), media_type, parameters)
 
+    def image_type(self, subject: Subject) -> list[str]:
+        """The values of Image Type. Raises NotAcceptable when the header cannot be read."""
+        header, _ = self._header(subject, _table_of(subject))
+        return Attributes(header.about).texts("ImageType")
+
     def count(self, subject: Subject) -> int:
         """How many frames the image has."""
         return frame_count(_table_of(subject))

@@ -11,7 +11,7 @@ import pytest
 
 from bridge.archive import Archive
 from bridge.config import Rendering, Settings
-from bridge.errors import Gone, NotFound, Unavailable
+from bridge.errors import Gone, NotAcceptable, NotFound, Unavailable
 from bridge.render import Render
 from bridge.render.thumbnails import Thumbnails
 from bridge.retrieve import Retrieve
@@ -81,6 +81,29 @@ def test_a_series_without_a_number_comes_last(archive: Archive) -> None:
     receive(archive, data_set(1, series=f"{SERIES}.1", SeriesNumber=None))
     receive(archive, data_set(1, series=f"{SERIES}.2", SeriesNumber=7))
     assert shown(archive) == f"{SERIES}.2.1"
+
+
+def test_of_a_slide_the_smallest_picture_of_the_tissue_is_shown_never_the_label(archive: Archive) -> None:
+    for number, (flavor, frames) in enumerate((("LABEL", 1), ("OVERVIEW", 1), ("VOLUME", 2), ("VOLUME", 1)), 1):
+        kind = ["ORIGINAL", "PRIMARY", flavor, "NONE"]
+        receive(archive, data_set(number, Modality="SM", ImageType=kind, NumberOfFrames=frames, PixelData=bytes(64)))
+    assert shown(archive) == f"{SERIES}.4"
+    receive(archive, data_set(5, Modality="SM", ImageType=["DERIVED", "PRIMARY", "THUMBNAIL", "RESAMPLED"]))
+    assert shown(archive) == f"{SERIES}.5"
+
+
+def test_where_the_middle_one_is_broken_its_neighbours_are_tried(archive: Archive) -> None:
+    for number in (1, 2, 3):
+        receive(archive, data_set(number, **({"Rows": 60000, "PixelData": bytes(2)} if number == 2 else {})))
+    made, render = thumbnails(archive)
+    made.picture(STUDY_REF, "image/jpeg")
+    assert render.shown == [f"{SERIES}.2", f"{SERIES}.1"]
+
+
+def test_a_study_of_broken_images_says_why(archive: Archive) -> None:
+    receive(archive, data_set(1, Rows=60000, PixelData=bytes(2)))
+    with pytest.raises(NotAcceptable, match="shorter"):
+        thumbnails(archive)[0].picture(STUDY_REF, "image/jpeg")
 
 
 def test_no_more_instances_are_looked_at_than_the_limit(archive: Archive) -> None:
