@@ -151,7 +151,7 @@ class Http:
     target_bytes: int = 16384  # of a request's path and query string; beyond it 414
     body_limit_bytes: int = 64 << 30  # of a request's body; beyond it 413
     part_limit_bytes: int = 8 << 30  # of one instance or bulk value in a body
-    document_limit_bytes: int = 32 << 20  # of the metadata in a body
+    document_limit_bytes: int = 8 << 20  # of the metadata in a body
     part_header_bytes: int = 8192  # of one part of a body
     parts_limit: int = 100_000  # of one body
     body_timeout_s: float = 60.0  # without a byte of the body; beyond it 408

@@ -32,7 +32,7 @@ from bridge.syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, OCTETS, RLE_LOSSLESS, STO
 _FRAGMENT_BYTES = 1 << 31  # of a video: fragments have a 32-bit length
 _PICTURE_FILES = ("image/png", "image/gif")
 _ONLY_SYNTAX = {"image/dicom-rle": RLE_LOSSLESS}  # of types whose streams do not tell
-_PICTURE_FILE_BYTES = 128 << 20  # they are converted in memory
+_PICTURE_FILE_BYTES = 64 << 20  # they are converted in memory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -41,6 +41,7 @@ class Documents:
         self._root_type = _root_type(call.headers["content-type"])
         self._left = http.document_limit_bytes
         self._part_limit = http.part_limit_bytes
+        self._instances_limit = http.parts_limit
         self._documents: list[tuple[bool, bytearray]] = []  # XML?, its bytes
         self._bulk: tuple[int, MediaRange, str] | None = None  # start, type and location of the bulk value under way
 
@@ -84,6 +85,8 @@ class Documents:
             instances = [item for is_xml, data in self._documents for item in _instances(bytes(data), is_xml=is_xml)]
         except InvalidInstance as error:
             raise InvalidRequest(str(error)) from error
+        if len(instances) > self._instances_limit:
+            raise InvalidRequest("the metadata describe more instances than http.parts_limit")
         for document in instances:
             sop_class_uid, sop_instance_uid = named(document)
             store = partial(self._assembly.store, document)

@@ -333,6 +333,13 @@ def test_j13_metadata_beyond_their_limit_are_413(tmp_path: Path) -> None:
         assert send(narrow, [metadata()], part("image/png", saved(GREY, "PNG"))).status_code == 413
 
 
+def test_j13_metadata_of_too_many_instances_are_400(tmp_path: Path) -> None:
+    with open_web(tmp_path, parts_limit=3) as narrow:
+        response = send(narrow, [{}] * 4)
+        assert response.status_code == 400
+        assert "http.parts_limit" in response.json()["detail"]
+
+
 def test_t12_only_the_study_of_the_path_comes_in(web: Web) -> None:
     root = ("Content-Type: application/dicom+json\r\n", json.dumps([metadata()]).encode())
     related = f'multipart/related; type="application/dicom+json"; boundary={BOUNDARY}'
