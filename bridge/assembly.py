@@ -114,7 +114,7 @@ def named(document: object) -> tuple[str, str]:
 
 def _uid(document: Document, tag: int) -> str:
     values = document.get(tag, {}).get("Value")
-    if not values or not isinstance(values, list) or not isinstance(values[0], str):
+    if not values or not isinstance(values[0], str):
         raise refusal(tag, f"{_NAMES[tag]} is missing")
     return values[0]
 

@@ -19,12 +19,14 @@ class JpegHeader:
 
     def __init__(self, stream: bytes) -> None:
         self.adobe_transform: int | None = None
+        self.is_jfif = False  # then three components are YCbCr (ISO 10918-5 §10.2)
         self._stream = stream
         position = 2
         while True:
             self.marker, position, segment = self._segment(position)
             if self.marker == 0xEE and segment[:5] == b"Adobe" and len(segment) >= 12:
                 self.adobe_transform = segment[11]
+            self.is_jfif = self.is_jfif or (self.marker == 0xE0 and segment[:5] == b"JFIF\0")
             if self.marker in self._FRAMES and len(segment) >= 6:
                 break
             position += 4 + len(segment)

@@ -58,7 +58,7 @@ def normalised(document: object) -> Document:
             raise refusal(tag, "the attribute is no JSON object")
         if tag in found:
             raise refusal(tag, "the attribute is there twice")
-        found[tag] = _with_vr(tag, value, signed=signed)
+        found[tag] = _checked(tag, value, signed=signed)
     return found
 
 
@@ -110,9 +110,9 @@ def _elements(document: Document, bulk: Bulk, depth: int) -> Iterator[bytes]:
         elif "InlineBinary" in item:
             yield inline_binary(tag, vr, item["InlineBinary"])
         elif vr == "SQ":
-            yield from _sequence(tag, _values(tag, item), bulk, depth)
+            yield from _sequence(tag, item.get("Value", []), bulk, depth)
         else:
-            yield element(tag, vr, _values(tag, item))
+            yield element(tag, vr, item.get("Value", []))
 
 
 def _sequence(tag: int, items: list[Any], bulk: Bulk, depth: int) -> Iterator[bytes]:
@@ -128,14 +128,7 @@ def _sequence(tag: int, items: list[Any], bulk: Bulk, depth: int) -> Iterator[by
     yield SEQUENCE_END
 
 
-def _values(tag: int, item: Mapping[str, Any]) -> list[Any]:
-    values = item.get("Value", [])
-    if not isinstance(values, list):
-        raise refusal(tag, "Value is no array")
-    return values
-
-
-def _with_vr(tag: int, item: Mapping[str, Any], *, signed: bool) -> Mapping[str, Any]:
+def _checked(tag: int, item: Mapping[str, Any], *, signed: bool) -> Mapping[str, Any]:
     vr = item.get("vr")
     if vr is None:
         vr = vr_of(tag)
@@ -143,6 +136,8 @@ def _with_vr(tag: int, item: Mapping[str, Any], *, signed: bool) -> Mapping[str,
             vr = "OW" if "OW" in vr else "SS" if signed else "US"
     if not isinstance(vr, str) or vr not in KNOWN:
         raise refusal(tag, "the vr is none")
+    if not isinstance(item.get("Value", []), list):
+        raise refusal(tag, "Value is no array")
     if len(_FORMS & item.keys()) > 1:
         raise refusal(tag, "there is more than one of Value, InlineBinary and BulkDataURI")
     return {**item, "vr": vr}

@@ -35,6 +35,7 @@ def completed(
         for tag in _DECIDED_BY_THE_STREAM:
             if number(document, tag) not in (0, derived[tag]["Value"][0]):
                 raise refusal(tag, f"{_NAMES[tag]} is not that of the pixel data")
+        _check_colour(document, found)
         given = {tag: item for tag, item in document.items() if item.get("Value") or tag not in derived}
         described = {**derived, **given, **{tag: derived[tag] for tag in derived if tag == _PLANAR}}
     elif frames > 1:
@@ -48,6 +49,13 @@ def completed(
         raise refusal(NUMBER_OF_FRAMES, "NumberOfFrames is missing, and the video does not tell it")
     require(described)
     return described
+
+
+def _check_colour(document: Document, found: StreamDescription) -> None:
+    """RGB is not YBR: viewers would show false colours. Raises InvalidInstance."""
+    said = document.get(_PHOTOMETRIC, {}).get("Value") or [found.photometric_interpretation]
+    if found.colour_is_certain and (said[0] == "RGB") != (found.photometric_interpretation == "RGB"):
+        raise refusal(_PHOTOMETRIC, f"the colours of the pixel data are {found.photometric_interpretation}")
 
 
 def _derived(found: StreamDescription, frames: int) -> dict[int, Mapping[str, Any]]:

@@ -142,8 +142,6 @@ def _converted(document: Document, parts: Sequence[BulkPart], found: StreamDescr
         raise refusal(PIXEL_DATA, "a picture file comes alone, and with a picture in it")
     described = completed(document, found, frames=found.frames)
     tall = replace(description(described), rows=found.rows * found.frames)
-    if tall.samples_per_pixel == 3 and tall.photometric_interpretation != "RGB":
-        raise refusal(PIXEL_DATA, "the colours of a picture file are RGB")
     try:
         native = pool.decode(parts[0].read(0, parts[0].size), tall, parts[0].media_type)
     except NotAcceptable as error:

@@ -51,6 +51,7 @@ class StreamDescription:
     pixel_representation: int = 0
     frames: int = 1
     start: int = 0
+    colour_is_certain: bool = True  # else the sender knows better
 
     @property
     def bits_allocated(self) -> int:
@@ -74,7 +75,8 @@ def _jpeg(stream: Source) -> StreamDescription:
         raise NoImage("this kind of JPEG has no transfer syntax in use")
     untransformed = header.lossless or header.adobe_transform == 0 or header.component_ids == b"RGB"
     colour = "RGB" if untransformed else "YBR_FULL_422" if header.is_subsampled else "YBR_FULL"
-    return _image(_JPEG + process, header, colour)
+    told = untransformed or header.is_jfif or header.adobe_transform is not None
+    return replace(_image(_JPEG + process, header, colour), colour_is_certain=told)
 
 
 def _jpeg_ls(stream: Source) -> StreamDescription:

@@ -198,7 +198,8 @@ def _reply(call: Call, form: Representation, results: list[Result]) -> Reply:
     answer = store_report.data_set(results, call.base)
     headers: list[Header] = [(b"cache-control", b"no-store")]
     for sentence in store_report.sentences(results)[:_SENTENCES]:
-        headers.append((b"warning", f"299 {call.base}: {sentence}".encode("latin-1", "replace")))
+        printable = "".join(letter if letter.isprintable() else "?" for letter in sentence)
+        headers.append((b"warning", f"299 {call.base}: {printable}".encode("latin-1", "replace")))
     if status < 400:
         headers += _places(call.base, results)
     elif isinstance(results[0], Failed) and status == 503:

@@ -287,6 +287,8 @@ def test_t3_a_missing_uid_fails_that_instance_by_name(web: Web, tag: str) -> Non
         ({"00280010": us(13)}, "image/png", PNG, "Rows is not that of the pixel data"),
         ({"00280002": us(3)}, "image/jpeg", saved(GREY, "JPEG"), "SamplesPerPixel is not that"),
         ({"00280008": {"vr": "IS", "Value": [2]}}, "image/jpeg", saved(GREY, "JPEG"), "NumberOfFrames is not"),
+        ({"00280004": {"vr": "CS", "Value": ["RGB"]}}, "image/jpeg", saved(COLOUR, "JPEG"), "colours of the"),
+        ({"00280004": {"vr": "CS", "Value": ["YBR_FULL"]}}, "image/png", saved(COLOUR, "PNG"), "colours of the"),
         ({}, "application/octet-stream", DEEP.tobytes(), "SamplesPerPixel is missing"),
         (IMAGE, "application/octet-stream", DEEP.tobytes()[:-2], "238 bytes where the image has 240"),
         (IMAGE | {"00280010": {"vr": "US", "Value": [{}]}}, "application/octet-stream", DEEP.tobytes(), "Rows is no"),
@@ -298,6 +300,8 @@ def test_t3_a_missing_uid_fails_that_instance_by_name(web: Web, tag: str) -> Non
         ({}, f"image/jpeg; transfer-syntax={JPEG}80", saved(GREY, "JPEG"), "does not hold image/jpeg"),
         ({}, f"image/jpeg; transfer-syntax={JPEG}70", saved(GREY, "JPEG"), "is lossless"),
         ({"00100010": {"vr": "PN", "Value": [5.5, []]}}, "image/png", PNG, r"(0010,0010): a value is no PN"),
+        ({"00280004": {"Value": 5}}, "image/png", PNG, "(0028,0004): Value is no array"),
+        ({"00280010": {"Value": 5}}, "image/jpeg", saved(COLOUR, "JPEG"), "(0028,0010): Value is no array"),
         ({"00080020": {"Value": "x"}}, "image/png", PNG, "(0008,0020): Value is no array"),
     ],
 )  # fmt: skip

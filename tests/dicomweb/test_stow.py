@@ -14,11 +14,14 @@ from typing import Any
 
 import httpx
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from bridge import audit
 from bridge.errors import BridgeError
 from dicomweb.store_batch import Batch
 from dicomweb.store_report import Failed
+from dicomweb.xml import native_model
 from storage.errors import StorageFull
 from storage.objects.payload import Spool
 from tests.dicomweb.storing import OTHER, RELATED, file, message, post, spooled, store, values
@@ -68,8 +71,8 @@ def test_a_sender_that_breaks_off_keeps_what_came_whole_and_leaves_no_half(tmp_p
 
 def with_memory(web: Web, memory_bytes: int) -> Any:
     """Settings with which longer instances are spooled to a file."""
-    settings = web.archive.settings
-    return replace(settings, storage=replace(settings.storage, spool_memory_bytes=memory_bytes))
+    current = web.archive.settings
+    return replace(current, storage=replace(current.storage, spool_memory_bytes=memory_bytes))
 
 
 def test_a_header_that_makes_no_sense_ends_the_message_but_not_the_parts_before(web: Web) -> None:
@@ -124,6 +127,45 @@ def test_a_disk_that_fills_up_fails_the_instance_and_not_the_ones_behind(
     response = store(web, file(web, ct(1, PatientComments="full")), file(web, ct(2)))
     assert response.status_code == 202
     assert stored(web) == [f"{SERIES}.2"]
+
+
+@pytest.fixture(scope="module")
+def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
+    with open_web(tmp_path_factory.mktemp("fuzz")) as opened:
+        yield opened
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+@given(
+    st.lists(st.tuples(st.integers(0, 5000), st.integers(0, 255)), max_size=6), st.integers(0, 5000),
+    st.sampled_from(["application/dicom", "application/dicom+json", "application/dicom+xml"]), st.booleans(),
+)  # fmt: skip
+def test_mangled_messages_get_a_clear_answer_and_never_a_500(
+    target: Web, changes: list[tuple[int, int]], length: int, kind: str, cut: bool
+) -> None:
+    picture = ("Content-Type: image/png\r\nContent-Location: p\r\n", b"\x89PNG\r\n")
+    documents = {
+        "application/dicom": [file(target, ct(1)), file(target, ct(2))],
+        "application/dicom+json": [(f"Content-Type: {kind}\r\n", json.dumps(JSON_METADATA).encode()), picture],
+        "application/dicom+xml": [(f"Content-Type: {kind}\r\n", native_model(JSON_METADATA)), picture],
+    }
+    body = bytearray(message(documents[kind]))
+    for place, value in changes:
+        body[place % len(body)] = value
+    sent = bytes(body[: length % len(body)] if cut else body)
+    response = post(target, sent, kind=RELATED.replace("application/dicom", kind))
+    assert response.status_code in (200, 202, 400, 409, 413), response.text
+    assert spooled(target) == []
+
+
+JSON_METADATA = {
+    "00080016": {"vr": "UI", "Value": ["1.2.840.10008.5.1.4.1.1.7"]},
+    "00080018": {"vr": "UI", "Value": ["1.2.3.4"]},
+    "0020000D": {"vr": "UI", "Value": ["1.2.3"]},
+    "0020000E": {"vr": "UI", "Value": ["1.2.3.5"]},
+    "00081140": {"vr": "SQ", "Value": [{"00081155": {"vr": "UI", "Value": ["1.2"]}}]},
+    "7FE00010": {"vr": "OW", "BulkDataURI": "p"},
+}
 
 
 # ---- several at a time ----
