@@ -30,6 +30,7 @@ class RunningBridge:
     dimse_port: int = field(default_factory=free_port)
     http_port: int = field(default_factory=free_port)
     process: ServerProcess | None = None
+    readiness_port: int = 0  # of the DIMSE door, where that is another one
 
     @property
     def config(self) -> Path:
@@ -55,7 +56,7 @@ class RunningBridge:
 
     def is_ready(self) -> bool:
         """Whether both doors answer."""
-        return self.get("/ready")[0] == 200 and _accepts(self.dimse_port)
+        return self.get("/ready")[0] == 200 and _accepts(self.readiness_port or self.dimse_port)
 
     def get(self, path: str, headers: Mapping[str, str] | None = None) -> tuple[int, bytes]:
         """GET a path of the HTTP door; (0, b"") when nobody answers."""
