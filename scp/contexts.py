@@ -12,7 +12,7 @@ from enum import IntEnum
 
 from bridge.sop_classes import is_storable, storage_classes
 from bridge.syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN, STORABLE, TransferSyntax
-from scp.models import PLAIN, QUERY_RETRIEVE, Options, agreed, options
+from scp.models import PLAIN, QUERY_RETRIEVE, STORAGE_SUPPORT, Options, agreed, options
 from scp.negotiation import Decision, Proposal, Request
 
 VERIFICATION = "1.2.840.10008.1.1"
@@ -95,13 +95,15 @@ def agree(
             roles[uid] = (as_scu, as_scp)
         if uid in QUERY_RETRIEVE and uid in request.extended:
             extended[uid] = agreed(QUERY_RETRIEVE[uid], request.extended[uid])
+        elif service == "store" and uid in request.extended:
+            extended[uid] = STORAGE_SUPPORT[: len(request.extended[uid])]
         contexts[proposal.context_id] = Context(
             proposal.context_id,
             uid,
             transfer_syntax,
             service or "" if as_scu else "",
             takes_stores=as_scp,
-            options=options(QUERY_RETRIEVE[uid], extended[uid]) if uid in extended else PLAIN,
+            options=options(QUERY_RETRIEVE[uid], extended[uid]) if uid in extended and uid in QUERY_RETRIEVE else PLAIN,
         )
     return Agreement(tuple(decisions), contexts, roles, extended)
 

@@ -75,6 +75,10 @@ _RETRIEVE_OPTIONS: tuple[tuple[str, bool], ...] = (("relational", True), ("enhan
 OPTIONS = {"find": _FIND_OPTIONS, "move": _RETRIEVE_OPTIONS, "get": _RETRIEVE_OPTIONS}
 
 
+# The same of storage classes (PS3.4 Table B.3-1): level 2, signatures survive because every bit does, nothing coerced.
+STORAGE_SUPPORT = bytes((2, 0, 3, 0, 0, 0))
+
+
 def agreed(model: Model, proposed: bytes) -> bytes:
     """The answer to an extended negotiation: what was proposed and is done, each byte 0 or 1 (PS3.4 §C.5.1.1)."""
     table = OPTIONS[model.service]

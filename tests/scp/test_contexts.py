@@ -189,6 +189,12 @@ def test_d12_only_what_is_done_is_agreed_to(proposed: bytes, answer: bytes) -> N
     assert agreement.contexts[1].options.empty_value == (answer[5:6] == b"\1")
 
 
+@pytest.mark.parametrize(("proposed", "answer"), [(b"\2\0\3\0\1\0", b"\2\0\3\0\0\0"), (b"\3", b"\2"), (b"", b"")])
+def test_d12_storage_is_level_2_bit_preserving_without_coercion(proposed: bytes, answer: bytes) -> None:
+    pdu = associate((1, CT, (IMPLICIT,)), user_items=MAXIMUM_LENGTH + extended(CT, proposed))
+    assert agree(negotiation.decode(pdu), services=("store",), unknown_sop_classes=True).extended == {CT: answer}
+
+
 def test_without_extended_negotiation_nothing_is_agreed_to() -> None:
     agreement = agreed((1, FIND, (IMPLICIT,)), services=("find",))
     assert agreement.extended == {}

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from bridge import identifiers
 from bridge.config import Dimse
 from bridge.config import Peer as KnownPeer
 from bridge.ingest import Delivery, begin, ingest
@@ -18,12 +19,25 @@ from scp.command import Command, Element, Status
 from scp.outgoing import Outcome
 from scp.proposal import Accepted
 from scp.scu import Offer, Outgoing, Remote, open_association
+from storage.records import ResourceRef
 from tests.bridge.archives import ORIGIN, SERIES, STUDY, data_set, moody, receive
 from tests.conftest import Dcmtk
-from tests.scp.asking import GET, MOVE, PATIENT_ROOT, STUDY_ROOT
+from tests.scp.asking import C_GET, GET, MOVE, PATIENT_ROOT, STUDY_ROOT
 from tests.scp.destinations import storescp
-from tests.scp.running import RunningDoor, running_door, settings
-from tests.scp.wire import CT, EXPLICIT, IMPLICIT
+from tests.scp.running import RunningDoor, running_door, settings, wait_for
+from tests.scp.wire import (
+    COMMAND,
+    CT,
+    DATA,
+    EXPLICIT,
+    IMPLICIT,
+    MAXIMUM_LENGTH,
+    WITH_DATA_SET,
+    Peer,
+    item,
+    message,
+    request,
+)
 from tests.servers.process import free_port
 
 DIMSE = Dimse(connect_timeout_s=5.0, response_timeout_s=10.0, artim_timeout_s=5.0)
@@ -288,17 +302,25 @@ def test_e14_what_the_receiver_cannot_take_compressed_is_decompressed_and_not_ot
 def test_an_object_that_cannot_be_read_fails_alone(tmp_path: Path) -> None:
     with running_door(tmp_path) as door:
         fill(door)
-        (record, *_) = door.archive.index.instances(_series(door))
+        (record, *_) = door.archive.index.instances(ResourceRef("default", STUDY, SERIES))
         moody(door.archive).delete(record.location.key, version_id=record.location.version_id)
         outcomes, _ = get(door, identifier("SERIES", study=STUDY, series=SERIES))
         assert (outcomes[-1].status.code, counts(outcomes[-1])) == (0xB000, (2, 1, 0))
         assert failed(outcomes[-1]) == [record.ref.sop_instance_uid]
 
 
-def _series(door: RunningDoor) -> Any:
-    from storage.records import ResourceRef
-
-    return ResourceRef("default", STUDY, SERIES)
+def test_e16_a_receiver_that_does_not_answer_is_given_up(tmp_path: Path) -> None:
+    with running_door(tmp_path, settings(response_timeout_s=0.2)) as door, Peer(door.address) as peer:
+        fill(door)
+        get_class = STUDY_ROOT + GET
+        roles = MAXIMUM_LENGTH + item(0x54, len(CT).to_bytes(2, "big") + CT.encode() + b"\0\1")
+        peer.associate((1, get_class, (IMPLICIT,)), (3, CT, (EXPLICIT,)), user_items=roles)
+        wanted = identifiers.write(identifier("STUDY", study=STUDY), explicit=False)
+        asked = request(C_GET, data_set=WITH_DATA_SET, sop_class=get_class)
+        peer.send(message(1, COMMAND, asked) + message(1, DATA, wanted))
+        assert peer.message()[0][0x0100] == b"\1\0"  # the first C-STORE, which nobody answers
+        peer.expect_abort(2, 0)
+        wait_for(lambda: door.server.open() == 0, "the association ends")
 
 
 @contextmanager
