@@ -6,7 +6,7 @@ C-CANCEL, the response to what we asked, or the end. A further request waits unt
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from scp import command as commands
@@ -75,12 +75,20 @@ class Conversation:
         self.is_cancelled()
         return self.held is not None
 
-    def invoke(self, context_id: int, command: bytes, data_set: Iterable[bytes]) -> Command:
+    def invoke(
+        self,
+        context_id: int,
+        command: bytes,
+        data_set: Iterable[bytes],
+        meanwhile: Callable[[], None] | None = None,
+    ) -> Command:
         """See Dialogue. Raises Broken, PeerSilent among it after `response_timeout_s`."""
         self._response = None
         for pdus in message(context_id, command, data_set, max_pdu_bytes=self.max_pdu_bytes):
             waiting, self._waiting = bytes(self._waiting), bytearray()
             self.connection.send_pieces([waiting, *pdus] if waiting else pdus)
+        if meanwhile is not None:
+            meanwhile()
         self.connection.expect(self.response_timeout_s)
         while self._response is None:
             if self.held is not None:

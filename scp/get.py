@@ -9,7 +9,7 @@ from bridge.errors import NotAcceptable
 from scp.command import WITH_DATA_SET, CommandField, Element, Status, pack
 from scp.contexts import Context
 from scp.operation import Answer, Call
-from scp.retrieval import Retrieval, best, unbroken
+from scp.retrieval import Retrieval, Supply, best
 from storage.records import InstanceRecord
 
 
@@ -37,6 +37,7 @@ class _SameAssociation:
 
     def __init__(self, call: Call) -> None:
         self._call = call
+        self._supply = Supply(call.door.retrieve, self._context)
         self._message_ids = itertools.cycle(range(1, 1 << 16))
         self._contexts: dict[str, dict[str, Context]] = {}  # SOP class -> transfer syntax -> context
         for context in call.dialogue.contexts.values():
@@ -46,13 +47,9 @@ class _SameAssociation:
     def prepare(self, batch: Sequence[InstanceRecord]) -> None:
         """The contexts are what they are."""
 
-    def send(self, record: InstanceRecord) -> Status:
+    def send(self, record: InstanceRecord, following: InstanceRecord | None) -> Status:
         """See Carrier."""
-        found = best(record, self._contexts.get(record.sop_class_uid, {}))
-        if found is None:
-            raise NotAcceptable("no presentation context was accepted for its SOP class and transfer syntax")
-        transfer_syntax, context = found
-        chunks = unbroken(self._call.door.retrieve.data_set_chunks(record, transfer_syntax))
+        context, chunks = self._supply.take(record)
         command = pack(
             {
                 Element.AFFECTED_SOP_CLASS_UID: record.sop_class_uid,
@@ -63,5 +60,13 @@ class _SameAssociation:
                 Element.AFFECTED_SOP_INSTANCE_UID: record.ref.sop_instance_uid or "",
             }
         )
-        response = self._call.dialogue.invoke(context.context_id, command, chunks)
+        response = self._call.dialogue.invoke(
+            context.context_id, command, chunks, meanwhile=lambda: self._supply.fetch(following)
+        )
         return Status(code=response.number(Element.STATUS))
+
+    def _context(self, record: InstanceRecord) -> tuple[str, Context]:
+        found = best(record, self._contexts.get(record.sop_class_uid, {}))
+        if found is None:
+            raise NotAcceptable("no presentation context was accepted for its SOP class and transfer syntax")
+        return found

@@ -75,11 +75,12 @@ class _Delivery:
         except NoAssociation as error:
             raise self._given_up(error) from error
 
-    def send(self, record: InstanceRecord) -> Status:
+    def send(self, record: InstanceRecord, following: InstanceRecord | None) -> Status:
         """See Carrier. After a break the next instance gets a new association."""
         self._check_attempts()
         try:
-            return self._line.send(record, originator=(self._call.caller.ae_title, self._call.command.message_id))
+            originator = (self._call.caller.ae_title, self._call.command.message_id)
+            return self._line.send(record, following, originator=originator)
         except NoAssociation as error:
             raise self._given_up(error) from error
         except (Broken, ProtocolError) as error:

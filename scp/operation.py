@@ -88,8 +88,17 @@ class Dialogue(Protocol):
         """Whether the peer has gone on with a further request, which waits until this operation is over."""
         ...
 
-    def invoke(self, context_id: int, command: bytes, data_set: Iterable[bytes]) -> Command:
-        """Send a request on this association and wait for its response (a sub-operation of C-GET)."""
+    def invoke(
+        self,
+        context_id: int,
+        command: bytes,
+        data_set: Iterable[bytes],
+        meanwhile: Callable[[], None] | None = None,
+    ) -> Command:
+        """Send a request on this association and wait for its response (a sub-operation of C-GET).
+
+        `meanwhile` is called once between the two.
+        """
         ...
 
 

@@ -115,9 +115,10 @@ class Outgoing:
         data_set: Iterable[bytes],
         *,
         originator: tuple[str, int] | None = None,
+        meanwhile: Callable[[], None] | None = None,
     ) -> Status:
         """C-STORE (PS3.7 §9.1.1). `data_set` in the context's syntax, in chunks; `originator`: AE title and message id
-        of the C-MOVE that asked for it."""
+        of the C-MOVE that asked for it; `meanwhile` is called while the peer deals with what was sent."""
         elements: dict[int, int | str | bytes] = {
             Element.COMMAND_FIELD: CommandField.C_STORE,
             Element.PRIORITY: _MEDIUM,
@@ -125,7 +126,10 @@ class Outgoing:
         }
         if originator is not None:
             elements[Element.MOVE_ORIGINATOR_AE_TITLE], elements[Element.MOVE_ORIGINATOR_MESSAGE_ID] = originator
-        return self.request(context, elements, data_set).status
+        self._send(context, elements, data_set)
+        if meanwhile is not None:
+            meanwhile()
+        return self._outcome(None).status
 
     def find(self, abstract_syntax: str, identifier: Document) -> Iterator[Document]:
         """C-FIND (PS3.7 §9.1.2): the matches as DICOM JSON values. Raises OperationFailed unless it ends well."""

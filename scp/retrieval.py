@@ -7,13 +7,15 @@ Every selected instance is counted exactly once, as completed, failed or with a 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import islice
-from typing import Protocol, TypeVar
+from itertools import islice, zip_longest
+from typing import Generic, Protocol, TypeVar
 
 from bridge import audit, identifiers, metrics
 from bridge.errors import BridgeError, Gone, InvalidRequest, NotFound
+from bridge.retrieve import Retrieve
 from bridge.search import keys as search_keys
 from bridge.search import matches
 from bridge.syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN, lookup
@@ -45,8 +47,8 @@ class Carrier(Protocol):
         """Get ready for these instances. Raises BridgeError when none of them can be sent."""
         ...
 
-    def send(self, record: InstanceRecord) -> Status:
-        """One sub-operation. Raises BridgeError for an instance that cannot be sent."""
+    def send(self, record: InstanceRecord, following: InstanceRecord | None) -> Status:
+        """One sub-operation, and the one that comes next. Raises BridgeError for an instance that cannot be sent."""
         ...
 
 
@@ -60,19 +62,17 @@ class Account:
     warning: int = 0
     failed_uids: list[str] = field(default_factory=list)
 
-    def add(self, sop_instance_uid: str, status: Status) -> str:
-        """Count one; returns its outcome's name."""
+    def add(self, sop_instance_uid: str, status: Status) -> None:
+        """Count one."""
         self.remaining = max(self.remaining - 1, 0)
         if status.code == SUCCESS:
             self.completed += 1
-            return "completed"
-        if is_warning(status.code):
+        elif is_warning(status.code):
             self.warning += 1
-            return "warning"
-        self.failed += 1
-        if len(self.failed_uids) < _NAMED_AT_MOST:
-            self.failed_uids.append(sop_instance_uid)
-        return "failed"
+        else:
+            self.failed += 1
+            if len(self.failed_uids) < _NAMED_AT_MOST:
+                self.failed_uids.append(sop_instance_uid)
 
     def counts(self, *, with_remaining: bool) -> Mapping[int, int]:
         """As elements of a response (PS3.7 §9.3.3.2)."""
@@ -110,7 +110,11 @@ class Retrieval:
         identifier = understand(self._gathering.whole(), self._model.levels, relational=relational)
         refs, total = self._select(identifier)
         account = Account(total)
-        code = self._perform(refs, account, carrier)
+        try:
+            code = self._perform(refs, account, carrier)
+        finally:
+            for outcome in ("completed", "failed", "warning"):
+                metrics.SENT.labels(self._model.service, outcome).inc(getattr(account, outcome))
         for ref in refs:
             self._audit(ref, code)
         is_cancelled = code == CANCELLED
@@ -128,20 +132,19 @@ class Retrieval:
                 carrier.prepare(batch)
             except BridgeError as error:
                 refused = error
-            for record in batch:
+            for record, following in zip_longest(batch, batch[1:]):
                 if dialogue.is_cancelled():
                     return CANCELLED
-                status = self._failed(record, refused) if refused else self._send(record, carrier)
-                outcome = account.add(record.ref.sop_instance_uid or "", status)
-                metrics.SENT.labels(self._model.service, outcome).inc()
+                status = self._failed(record, refused) if refused else self._send(record, following, carrier)
+                account.add(record.ref.sop_instance_uid or "", status)
                 if account.remaining:
                     pending = Answer(status=Status(code=PENDING), extra=account.counts(with_remaining=True))
                     dialogue.respond(pending, now=self._call.command.field == CommandField.C_MOVE)
         return account.final_code()
 
-    def _send(self, record: InstanceRecord, carrier: Carrier) -> Status:
+    def _send(self, record: InstanceRecord, following: InstanceRecord | None, carrier: Carrier) -> Status:
         try:
-            return carrier.send(record)
+            return carrier.send(record, following)
         except BridgeError as error:
             return self._failed(record, error)
 
@@ -197,6 +200,33 @@ def best(record: InstanceRecord, accepted: Mapping[str, T]) -> tuple[str, T] | N
     if known is None or not known.decodable:
         return None
     return next(((uid, accepted[uid]) for uid in _FALLBACKS if uid in accepted), None)
+
+
+class Supply(Generic[T]):
+    """The data sets of instances; that of the next one is fetched while the receiver deals with the one before.
+
+    `choose` gives the transfer syntax of an instance and the context to send it on, or raises NotAcceptable.
+    """
+
+    def __init__(self, retrieve: Retrieve, choose: Callable[[InstanceRecord], tuple[str, T]]) -> None:
+        self._retrieve = retrieve
+        self._choose = choose
+        self._ready: tuple[InstanceRecord, T, Iterator[bytes]] | None = None
+
+    def take(self, record: InstanceRecord) -> tuple[T, Iterator[bytes]]:
+        """The context and the chunks, `unbroken`. Raises BridgeError."""
+        ready, self._ready = self._ready, None
+        transfer_syntax, context = self._choose(record)
+        if ready is not None and ready[0] is record and ready[1] is context:
+            return context, ready[2]
+        return context, unbroken(self._retrieve.data_set_chunks(record, transfer_syntax))
+
+    def fetch(self, record: InstanceRecord | None) -> None:
+        """Get ready for the next one, if there is one; what is wrong with it shows when it is taken."""
+        if record is not None:
+            with suppress(BridgeError):
+                context, chunks = self.take(record)
+                self._ready = (record, context, chunks)
 
 
 def unbroken(chunks: Iterator[bytes]) -> Iterator[bytes]:

@@ -17,7 +17,7 @@ from bridge.syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 from scp.command import Status
 from scp.connection import Broken
 from scp.proposal import CONTEXTS_LIMIT, Accepted
-from scp.retrieval import best, unbroken
+from scp.retrieval import Supply, best
 from scp.scu import Offer, Outgoing, Remote, open_association
 from scp.upper_layer import ProtocolError
 from storage.records import InstanceRecord
@@ -41,7 +41,7 @@ class StoreLine:
         pace: Pace | None = None,
     ) -> None:
         self._remote = remote
-        self._retrieve = retrieve
+        self._supply = Supply(retrieve, self._context)
         self._dimse, self._tls = settings.dimse, settings.tls
         self._wanted = transfer_syntax_uid
         self._pace = pace or Pace(0)
@@ -56,18 +56,31 @@ class StoreLine:
         if self._association is None or not set(wanted) <= set(self._offers):
             self._open(tuple(dict.fromkeys((*wanted, *self._offers)))[:CONTEXTS_LIMIT])
 
-    def send(self, record: InstanceRecord, *, originator: tuple[str, int] | None = None) -> Status:
+    def send(
+        self,
+        record: InstanceRecord,
+        following: InstanceRecord | None = None,
+        *,
+        originator: tuple[str, int] | None = None,
+    ) -> Status:
         """C-STORE of one instance; the peer's status. Raises NoAssociation, Broken, ProtocolError, BridgeError.
+
+        The one that is to follow is fetched meanwhile.
 
         NotAcceptable when the peer accepts neither its SOP class as it is stored nor uncompressed.
         """
         if self._association is None or not set(self._offers_for([record])) <= set(self._offers):
             self._open(self._offers_for([record]))
         assert self._association is not None
-        transfer_syntax, context = self._context(record)
-        chunks = self._pace.through(unbroken(self._retrieve.data_set_chunks(record, transfer_syntax)))
+        context, chunks = self._supply.take(record)
         try:
-            return self._association.store(context, record.ref.sop_instance_uid or "", chunks, originator=originator)
+            return self._association.store(
+                context,
+                record.ref.sop_instance_uid or "",
+                self._pace.through(chunks),
+                originator=originator,
+                meanwhile=lambda: self._supply.fetch(following),
+            )
         except (Broken, ProtocolError):
             self._association.abort()
             self._association = None

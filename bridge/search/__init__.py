@@ -22,6 +22,7 @@ from bridge.search.zones import Reading, Zone
 from storage.attributes import BY_PATH, COMPUTED, MATCHABLE_COMPUTED
 from storage.errors import StorageUnavailable
 from storage.query import Criterion, DateTimeRange, Found, Page, Query, satisfies, satisfies_interval
+from storage.records import ResourceRef
 
 __all__ = ["Answers", "Fields", "matches", "search"]
 
@@ -175,9 +176,11 @@ def _by_metadata(archive: Archive, rest: _Rest, candidates: Iterable[Found]) -> 
 
 def _candidates(archive: Archive, query: Query) -> Iterator[Found]:
     offset = 0
+    before: frozenset[ResourceRef] = frozenset()  # what comes in meanwhile pushes results on to the next page
     while True:
         page = archive.index.search(replace(query, offset=offset, limit=_PAGE))
-        yield from page.found
+        yield from (found for found in page.found if found.ref not in before)
+        before = frozenset(found.ref for found in page.found)
         offset += len(page.found)
         if not page.remaining or not page.found:
             return

@@ -184,7 +184,9 @@ def test_a_data_set_out_of_nowhere_is_a_broken_protocol(peer: Peer, serve: Serve
 def asks_for_a_store(call: Call) -> Status:
     """Send an object on the storage context, answer with what the peer said."""
     wanted = {Element.COMMAND_FIELD: CommandField.C_STORE, Element.MESSAGE_ID: 9, Element.DATA_SET_TYPE: WITH_DATA_SET}
-    reply = call.dialogue.invoke(3, pack({**wanted, Element.AFFECTED_SOP_CLASS_UID: CT}), [b"first", b"", b"second"])
+    reply = call.dialogue.invoke(
+        3, pack({**wanted, Element.AFFECTED_SOP_CLASS_UID: CT}), [b"first", b"", b"second"], lambda: None
+    )
     return Status(code=reply.number(Element.STATUS), comment=f"answer to {reply.responded_to}")
 
 
