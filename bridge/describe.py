@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
+from bridge.charset import ESCAPE
 from bridge.dicomjson import BULK_BASE
 from bridge.errors import InvalidInstance
 from bridge.frames import (
@@ -20,7 +22,8 @@ from bridge.frames import (
     pack_bulk,
     parse_offsets,
 )
-from bridge.header_syntax import is_deflated, syntax_of
+from bridge.header_syntax import Syntax, is_deflated, syntax_of
+from bridge.runs import Runs
 from bridge.scan import Level, PixelValue, Scanner
 from bridge.source import Buffer, BufferSource, InflatedSource, Source
 from storage.attributes import ATTRIBUTES, IndexedAttribute
@@ -89,15 +92,17 @@ def describe(
     deflated = is_deflated(transfer_syntax_uid)
     source: Source = InflatedSource(data_set, inflate_ratio_limit) if deflated else BufferSource(data_set)
     try:
+        syntax = syntax_of(transfer_syntax_uid)
         scanner = Scanner(
             source,
-            syntax_of(transfer_syntax_uid),
+            syntax,
             watch=_WATCH,
             nested_watch=_NESTED_WATCH,
             fallback_charset=fallback_charset,
             inline_binary_bytes=inline_binary_bytes,
             depth_limit=depth_limit,
             metadata_limit_bytes=metadata_limit_bytes,
+            runs=_runs(syntax, inline_binary_bytes),
         )
         scanner.run()
         attributes = _attributes(scanner)
@@ -154,12 +159,31 @@ def _add_attributes(found: dict[str, str], level: Level, wanted: dict[int, Index
             continue
         if attribute.vr == "US":
             text = str(_number(raw, level.syntax.big_endian))
+        elif raw.isascii() and ESCAPE not in raw:
+            text = _ascii(raw)
         else:
-            text = level.text.decode(raw, attribute.vr).strip(" \0")
-            if "\\" in text:
-                text = "\\".join([value.strip(" \0") for value in text.split("\\")])
+            text = _unpadded(level.text.decode(raw, attribute.vr))
         if text:
-            found[attribute.keyword] = text[:INDEXED_CHARACTERS]
+            found[attribute.keyword] = text
+
+
+@lru_cache(maxsize=4096)
+def _ascii(raw: bytes) -> str:
+    """Text that is the same in every character set; most of it comes again with the next instance."""
+    return _unpadded(raw.decode("ascii"))
+
+
+def _unpadded(text: str) -> str:
+    text = text.strip(" \0")
+    if "\\" in text:
+        text = "\\".join([value.strip(" \0") for value in text.split("\\")])
+    return text[:INDEXED_CHARACTERS]
+
+
+@lru_cache(maxsize=16)
+def _runs(syntax: Syntax, _inline_binary_bytes: int) -> Runs:
+    """One set of runs for all scans with the same syntax and limit; the watched tags are the same in all."""
+    return Runs(syntax)
 
 
 def _number(raw: bytes, big_endian: bool) -> int:

@@ -15,9 +15,11 @@ ITEM, ITEM_END, SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD  # PS3.5 §7.5
 DELIMITERS = (ITEM, ITEM_END, SEQUENCE_END)
 CHARSET_TAG: Final = 0x00080005
 ENCAPSULATED_DOCUMENT_TAG: Final = 0x00420011  # always by reference: a document has a media type
-REMEMBERED_BYTES: Final = 64  # values up to this size are remembered with their JSON
+REMEMBERED_BYTES: Final = 1024  # values up to this size are remembered with their JSON
+_SHORT_BYTES = 64
 _VALUES_PER_TAG = 64
-_CACHE_LIMIT = 20_000  # headers, and values, remembered per syntax; strangers' private tags must not fill the memory
+_LONG_VALUES_PER_TAG = 2  # tables of a device, alike in all instances of a series
+_CACHE_LIMIT = 20_000  # headers, and values of 64 bytes, remembered per syntax; strangers must not fill the memory
 
 
 class Entry(NamedTuple):
@@ -47,10 +49,15 @@ class Syntax:
         self.delimiters = {struct.pack(order + "HH", tag >> 16, tag & 0xFFFF): tag for tag in DELIMITERS}
         self._unpack_tag = struct.Struct(order + "HH").unpack_from
 
+    def tag_of(self, head: bytes) -> int:
+        """The tag at the beginning of an element."""
+        group, element = self._unpack_tag(head)
+        return int(group) << 16 | int(element)
+
     def learn(self, head: bytes) -> Entry:
         """The Entry of a header not seen before: 4 bytes tag, and 2 bytes VR when explicit."""
-        group, element = self._unpack_tag(head)
-        tag = group << 16 | element
+        tag = self.tag_of(head)
+        group, element = tag >> 16, tag & 0xFFFF
         vr = head[4:6].decode("latin-1") if self.explicit else vr_of(tag)
         long = self.explicit and vr in LONG_HEADER
         if vr == "UN" and self.explicit and not self.big_endian:
@@ -69,10 +76,10 @@ class Syntax:
     def remember(self, entry: Entry, value: bytes, piece: bytes) -> None:
         """Keep the JSON of an element, unless it depends on a character set."""
         if (value.isascii() and ESCAPE not in value) or entry.vr in NUMERIC or entry.vr in BINARY:
-            if len(entry.seen) >= _VALUES_PER_TAG:
+            if len(entry.seen) >= (_VALUES_PER_TAG if len(value) <= _SHORT_BYTES else _LONG_VALUES_PER_TAG):
                 entry.seen.clear()
             entry.seen[value] = piece
-            self._remembered += 1
+            self._remembered += 1 + len(value) // _SHORT_BYTES
             if self._remembered > _CACHE_LIMIT:
                 self.entries.clear()
                 self._remembered = 0

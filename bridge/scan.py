@@ -27,6 +27,7 @@ from bridge.header_syntax import (
     Entry,
     Syntax,
 )
+from bridge.runs import PATIENCE, Runs
 from bridge.source import Source
 
 WINDOW_BYTES = 1 << 16
@@ -114,6 +115,7 @@ class Scanner:
         inline_binary_bytes: int = 4096,
         depth_limit: int = 64,
         metadata_limit_bytes: int = 32 << 20,
+        runs: Runs | None = None,
     ) -> None:
         text = TextDecoder((), fallback_charset)
         self.root = Level(syntax, source.size, False, text, watch | _ROOT_CONTEXT, {})
@@ -126,6 +128,7 @@ class Scanner:
         self._nested_watch = {tag: inner | _CONTEXT for tag, inner in nested_watch.items()}
         self._inline_bytes, self._depth_limit, self._limit = inline_binary_bytes, depth_limit, metadata_limit_bytes
         self._quick_bytes = min(QUICK_BYTES, inline_binary_bytes)
+        self._runs = runs  # of this syntax, these watched tags and these limits
         self._position = 0
         self._window, self._base = source.read(0, WINDOW_BYTES), 0
         self._depth = 0
@@ -145,12 +148,25 @@ class Scanner:
         learn, remember = level.syntax.learn, level.syntax.remember
         unpack_header, unpack_length = level.syntax.unpack_header, level.syntax.unpack_length
         text, watch, raws, last, limit = level.text, level.watch, level.raws, level.last, self._quick_bytes
-        append = _drop if self._cut else level.out.append
+        out = level.out
+        append = _drop if self._cut else out.append
+        runs = self._runs if level is self.root and level.ordered and not self._cut else None
+        patience = PATIENCE if runs else 0
         end = min(level.end - self._base, len(window))
         stop = min(end - 8, len(window) - 12)
         at = self._position - self._base
+        streak, streak_out = at, len(out)  # where elements that are known by their values began
         long_start = 12 if level.syntax.explicit else 8
         while at <= stop:
+            if patience and runs:
+                run = runs.at(window, at)
+                if run is not None and run.first > last and at + len(run.content) <= end:
+                    out += run.pieces
+                    raws.update(run.raws)
+                    at, last, patience = at + len(run.content), run.last, PATIENCE
+                    streak, streak_out = at, len(out)
+                    continue
+                patience -= 1
             head, length = unpack_header(window, at)
             entry = entries.get(head) or learn(head)
             tag, long, prefix, empty, write, _, seen = entry
@@ -173,6 +189,9 @@ class Scanner:
                     piece = prefix + written
                     if length <= REMEMBERED_BYTES:
                         remember(entry, value, piece)
+                    if runs:
+                        runs.note(window[streak:at], out[streak_out:], raws, last)
+                        streak, streak_out, patience = after, len(out) + 1, PATIENCE
                 append(piece)
                 if tag in watch:
                     raws[tag] = value
@@ -181,9 +200,11 @@ class Scanner:
                 if tag in watch:
                     raws.pop(tag, None)
             if tag <= last:
-                level.ordered = False
+                level.ordered, runs = False, None
             last = tag
             at = after
+        if runs:
+            runs.note(window[streak:at], out[streak_out:], raws, last)
         level.last = last
         self._position = self._base + at
 

@@ -58,8 +58,15 @@ def test_values_remembered_per_tag_are_bounded() -> None:
     assert 0 < len(EXPLICIT_LITTLE.entries[head].seen) <= 64
 
 
+def test_of_longer_values_two_are_remembered_per_tag() -> None:
+    for number in range(5):
+        describe(data_set(element(0x00091020, "OB", b"%200d" % number)), EXPLICIT_LITTLE_UID)
+    head = struct.pack("<HH2s", 0x0009, 0x1020, b"OB")
+    assert 0 < len(EXPLICIT_LITTLE.entries[head].seen) <= 2
+
+
 def test_long_and_undecided_values_are_not_remembered() -> None:
-    values = element(0x00102160, "SH", b"\xd6\xd0"), element(0x00102110, "LO", b"x" * 200)
+    values = element(0x00102160, "SH", b"\xd6\xd0"), element(0x00102110, "LO", b"x" * 2000)
     describe(data_set(*values), EXPLICIT_LITTLE_UID)
     heads = struct.pack("<HH2s", 0x0010, 0x2160, b"SH"), struct.pack("<HH2s", 0x0010, 0x2110, b"LO")
     assert [len(EXPLICIT_LITTLE.entries[head].seen) for head in heads] == [0, 0]
