@@ -6,11 +6,11 @@ rows; the bundle made in vain is an orphan and is swept.
 
 from __future__ import annotations
 
-import zlib
 from datetime import timedelta
 
 from bridge import bundle
 from bridge.archive import HOT, Archive
+from bridge.metadata import unpacked
 from storage.errors import StorageFull, StorageUnavailable
 from storage.index.base import Bundle
 from storage.keys import ingest_id
@@ -57,7 +57,7 @@ def _rows(archive: Archive, ref: ResourceRef) -> list[bundle.Row]:
     for row in found:
         uid = row.ref.sop_instance_uid or ""
         if row.metadata_json is not None:
-            rows.append(bundle.Row(uid, zlib.decompress(row.metadata_json)))
+            rows.append(bundle.Row(uid, unpacked(row.metadata_json)))
         elif earlier is not None:
             rows.append(bundle.Row(uid, earlier.metadata_json(uid)))
     return rows

@@ -6,7 +6,6 @@ The data set's bytes are stored exactly as received. Every failure leaves at mos
 
 from __future__ import annotations
 
-import zlib
 from dataclasses import dataclass, replace
 from datetime import datetime
 from time import perf_counter
@@ -24,6 +23,7 @@ from bridge.errors import (
     OutOfResources,
     Unavailable,
 )
+from bridge.metadata import packed
 from bridge.object_meta import instance_meta
 from bridge.peers import assume
 from bridge.retention import term
@@ -32,8 +32,6 @@ from storage.errors import IngestExpired, StorageFull, StorageUnavailable
 from storage.keys import ingest_id, instance_key, is_uid
 from storage.objects.payload import Payload, Spool
 from storage.records import InstanceRecord, Location, Origin, Outcome, ResourceRef
-
-_FAST_COMPRESSION = 1  # zlib level: 9.7 KB of JSON to 2.2 KB in about 50 microseconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,7 +169,7 @@ def _record(archive: Archive, payload: Payload, description: Description, delive
         data_set_offset=payload.data_set_offset,
         received_at=received_at,
         attributes=description.attributes,
-        metadata_json=zlib.compress(description.metadata_json, _FAST_COMPRESSION),
+        metadata_json=packed(description.metadata_json),
         frame_table=description.frame_table,
         bulk_table=description.bulk_table,
         retention=term(

@@ -6,9 +6,11 @@ is a plain replacement. The order is that of the index (DICOM.md Q17).
 
 from __future__ import annotations
 
-import zlib
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
+
+import zstandard
 
 from bridge.bundle import Bundle
 from bridge.errors import Unavailable
@@ -16,6 +18,28 @@ from storage.index.base import MetadataRow
 
 BASE_MARK = b"\0"
 _CHUNK_BYTES = 1 << 18
+_LEVEL = 1  # of zstd: 13 KB of JSON to 3.6 KB in half the time of zlib's quickest
+
+
+class _Codec(threading.local):
+    """A compressor may be used by one thread at a time."""
+
+    def __init__(self) -> None:
+        self.pack = zstandard.ZstdCompressor(level=_LEVEL).compress
+        self.unpack = zstandard.ZstdDecompressor().decompress
+
+
+_codec = _Codec()
+
+
+def packed(metadata_json: bytes) -> bytes:
+    """An instance's DICOM JSON as its row keeps it: a zstd frame that tells its size."""
+    return _codec.pack(metadata_json)
+
+
+def unpacked(row_bytes: bytes) -> bytes:
+    """The inverse of `packed`."""
+    return _codec.unpack(row_bytes)
 
 
 def series_of(row: MetadataRow) -> str:
@@ -62,7 +86,7 @@ def _is_all_of(rows: Iterable[MetadataRow], bundle: Bundle) -> bool:
 
 def _object(row: MetadataRow, bundle: Bundle | None) -> bytes:
     if row.metadata_json is not None:
-        return zlib.decompress(row.metadata_json)
+        return unpacked(row.metadata_json)
     uid = row.ref.sop_instance_uid or ""
     if bundle is None or uid not in bundle:
         raise Unavailable("the metadata of this series are being moved; try again")

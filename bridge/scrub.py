@@ -6,7 +6,6 @@ tell. What cannot be trusted (unreadable, wrong hash) is left where it is and li
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,6 +16,7 @@ from bridge.archive import Archive
 from bridge.describe import describe
 from bridge.errors import BridgeError, ConfigError
 from bridge.intact import is_intact
+from bridge.metadata import packed
 from bridge.object_meta import assumed_from, record_from_meta
 from bridge.peers import Roster, known
 from storage.errors import InvalidKey, StorageError
@@ -175,7 +175,7 @@ def _record(archive: Archive, roster: Roster, kept: _Kept) -> InstanceRecord:
         **said,
         location=Location(kept.store, kept.info.key, kept.info.version_id),
         attributes={**kept.assumed, **description.attributes},
-        metadata_json=zlib.compress(description.metadata_json, 1),
+        metadata_json=packed(description.metadata_json),
         frame_table=description.frame_table,
         bulk_table=description.bulk_table,
     )

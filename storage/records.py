@@ -79,7 +79,7 @@ class InstanceRecord:
     data_set_offset: int  # where the data set starts in the object
     received_at: datetime  # aware, UTC, microseconds
     attributes: Mapping[str, str]  # keyword -> text, only those in storage/attributes.py; values joined by "\\"
-    metadata_json: bytes | None  # zlib of the PS3.18 Annex F object; None once the series' bundle has it
+    metadata_json: bytes | None  # compressed PS3.18 Annex F object; None once the series' bundle has it
     frame_table: bytes | None = None  # packed by bridge/frames.py
     bulk_table: bytes | None = None  # packed by bridge/frames.py
     retention: Retention | None = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -11,6 +10,7 @@ import orjson
 from bridge.archive import Archive
 from bridge.bundle import Bundle
 from bridge.errors import Unavailable
+from bridge.metadata import unpacked
 from storage.errors import StorageError
 from storage.records import Level, ResourceRef
 
@@ -25,7 +25,7 @@ def documents(archive: Archive, ref: ResourceRef) -> Iterator[tuple[ResourceRef,
     bundles: dict[ResourceRef, Bundle] = {}
     for row in archive.index.metadata(ref):
         if row.metadata_json is not None:
-            yield row.ref, _loads(zlib.decompress(row.metadata_json))
+            yield row.ref, _loads(unpacked(row.metadata_json))
             continue
         series = ResourceRef(row.ref.site, row.ref.study_instance_uid, row.ref.series_instance_uid)
         if series not in bundles:

@@ -35,7 +35,7 @@ class MetadataRow:
     """What a metadata answer needs of one instance, in the order of DICOM.md Q17."""
 
     ref: ResourceRef
-    metadata_json: bytes | None  # zlib; None when it is in the series' bundle
+    metadata_json: bytes | None  # compressed; None when it is in the series' bundle
     bulk_table: bytes | None
 
 
