@@ -16,6 +16,7 @@ from pathlib import Path
 
 from bench import rival
 from bench.target import CACHE, Target, free_port, parse_target, process_tree, rest, wait_for_port
+from tests.servers.install import install
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -119,9 +120,7 @@ def ours(directory: Path, store: str = "local", *, keep: bool = False, sink_port
 @contextlib.contextmanager
 def _minio(directory: Path) -> Iterator[str]:
     """A MinIO on loopback; yields the lines of our configuration that point at it."""
-    program = os.environ.get("DICOM_BRIDGE_BENCH_MINIO") or shutil.which("minio")
-    if program is None:
-        raise RuntimeError("no minio in PATH; DICOM_BRIDGE_BENCH_MINIO may name one")
+    program = os.environ.get("DICOM_BRIDGE_BENCH_MINIO") or shutil.which("minio") or str(install("minio"))
     port, password = free_port(), secrets.token_hex(16)
     directory.mkdir(parents=True, exist_ok=True)
     process = subprocess.Popen(
