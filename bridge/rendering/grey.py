@@ -22,7 +22,7 @@ from bridge.rendering.windows import BRIGHTEST, FUNCTIONS, LINEAR, LINEAR_EXACT,
 Levels = NDArray[np.uint8]
 Values = NDArray[np.float64]
 
-_REMEMBERED_TABLES = 64  # of 64 KiB at most
+_REMEMBERED_TABLES = 64  # of 64 KiB, each with attributes that hold a few such tables at most
 _TABLE_BITS = 16
 
 
@@ -77,9 +77,8 @@ def grey_of(attributes: Attributes, *, signed: bool, window: Window | None) -> G
     below_zero = signed or (intercept or 0.0) < 0
     voi: Window | Table | None = window
     if voi is None:
-        voi = _first_table(attributes, "VOILUTSequence", signed=below_zero and modality is None) or _window_of(
-            attributes
-        )
+        table = _first_table(attributes, "VOILUTSequence", signed=below_zero and modality is None)
+        voi = table or _window_of(attributes)
     return Grey(
         modality=modality,
         slope=1.0 if slope is None or slope == 0 else slope,
@@ -102,7 +101,7 @@ def grey_levels(words: Words, stored: StoredValues, attributes_json: bytes, wind
     if stored.bits_allocated > _TABLE_BITS:
         grey = _parsed(attributes_json, stored.signed, window)
         values = stored.of(words)
-        return _computed(grey.modality_values(values), grey, _padding(attributes_json), values)
+        return _computed(grey.modality_values(values), grey, _padding(attributes_json, stored), values)
     table = word_table(attributes_json, stored, window)
     if table is None:
         table = _automatic_table(words, attributes_json, stored)
@@ -125,7 +124,7 @@ def _automatic_table(words: Words, attributes_json: bytes, stored: StoredValues)
     occurs = np.bincount(words.ravel(), minlength=values.size) > 0
     if stored.bits == 1:
         occurs[:] = True  # a mask stays black where it is empty everywhere
-    padding = _padding(attributes_json)
+    padding = _padding(attributes_json, stored)
     if padding is not None:
         every = stored.of(np.arange(values.size, dtype=np.uint64))
         occurs &= (every < padding[0]) | (every > padding[1])
@@ -166,10 +165,20 @@ def _parsed(attributes_json: bytes, signed: bool, window: Window | None) -> Grey
 
 
 @functools.lru_cache(_REMEMBERED_TABLES)
-def _padding(attributes_json: bytes) -> tuple[float, float] | None:
-    """Stored values that stand for no pixel, both ends included (PS3.3 §C.7.5.1.1.2)."""
+def _padding(attributes_json: bytes, stored: StoredValues) -> tuple[float, float] | None:
+    """Stored values that stand for no pixel, both ends included (PS3.3 §C.7.5.1.1.2).
+
+    Of a signed image some devices write them as unsigned words: 63536 is -2000.
+    """
     attributes = Attributes(orjson.loads(attributes_json))
-    return _between(_optional(attributes, "PixelPaddingValue"), _optional(attributes, "PixelPaddingRangeLimit"))
+    found = [_optional(attributes, keyword) for keyword in ("PixelPaddingValue", "PixelPaddingRangeLimit")]
+    limit = 2.0 ** (stored.bits_allocated - 1)
+    one, other = (_wrapped(value, limit) if stored.signed else value for value in found)
+    return _between(one, other)
+
+
+def _wrapped(value: float | None, limit: float) -> float | None:
+    return value - 2 * limit if value is not None and value >= limit else value
 
 
 def _float_padding(attributes_json: bytes) -> tuple[float, float] | None:

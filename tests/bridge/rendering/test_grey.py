@@ -68,6 +68,8 @@ def test_an_image_of_one_value_is_black() -> None:
 
 def test_padding_does_not_count_for_the_range() -> None:
     assert line([-2000, 0, 100], "<i2", PixelPaddingValue=-2000) == [0, 0, 255]
+    assert line([-2000, 0, 100], "<i2", PixelPaddingValue=63536) == [0, 0, 255]
+    assert line([0, 50, 63536], "<u2", PixelPaddingValue=63536) == [0, 255, 255]
     assert line([-2000, -1990, 0, 100], "<i2", PixelPaddingValue=-2000, PixelPaddingRangeLimit=-1500) == [0, 0, 0, 255]
 
 
