@@ -169,7 +169,7 @@ def test_d13_titles_are_trimmed_and_case_counts(door: RunningDoor) -> None:
         pytest.param(pdu(P_DATA, value(7, COMMAND | LAST, echo())), 6, id="PS3.8-9.3.5.1-context-not-accepted"),
     ],
 )
-def test_ps3_8_9_3_8_an_abort_says_source_and_reason(door: RunningDoor, sent: bytes, reason: int) -> None:
+def test_d2_ps3_8_9_3_8_an_abort_says_source_and_reason(door: RunningDoor, sent: bytes, reason: int) -> None:
     with Peer(door.address) as peer:
         peer.associate(ECHO_CONTEXT, calling="CT01")
         peer.send(sent)
@@ -190,7 +190,7 @@ def test_d15_a_release_in_the_middle_of_an_operation_is_answered(door: RunningDo
         assert answer == (RELEASE_RP, bytes(4))
 
 
-def test_ps3_8_annex_d1_the_peers_limit_is_kept(door: RunningDoor) -> None:
+def test_d8_ps3_8_annex_d1_the_peers_limit_is_kept(door: RunningDoor) -> None:
     with Peer(door.address) as peer:
         peer.associate(ECHO_CONTEXT, calling="CT01", user_items=struct.pack(">BBHI", 0x51, 0, 4, 32))
         peer.send(message(1, COMMAND, echo()))

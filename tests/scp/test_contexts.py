@@ -71,11 +71,11 @@ def test_every_transfer_syntax_of_the_dictionary_is_decided() -> None:
         ((), ""),
     ],
 )
-def test_the_choice_loses_nothing_and_prefers_what_is_read_most_easily(proposed: tuple[str, ...], best: str) -> None:
+def test_d5_the_choice_loses_nothing_and_prefers_what_is_read_most_easily(proposed: tuple[str, ...], best: str) -> None:
     assert choose(proposed) == best
 
 
-def test_private_classes_are_accepted_by_switch() -> None:
+def test_d7_private_classes_are_accepted_by_switch() -> None:
     assert result((1, PRIVATE_CLASS, (IMPLICIT,))) is Result.ACCEPTANCE
     assert result((1, PRIVATE_CLASS, (IMPLICIT,)), unknown=False) is Result.ABSTRACT_SYNTAX_NOT_SUPPORTED
 

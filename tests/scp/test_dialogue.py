@@ -210,7 +210,7 @@ def test_a_request_where_a_response_is_due_is_a_broken_protocol(peer: Peer, serv
     assert (read[0], read[1][2:]) == (7, b"\2\2")
 
 
-def test_the_peers_pdu_limit_holds_for_what_we_send(door: RunningDoor, serve: Serve) -> None:
+def test_d8_the_peers_pdu_limit_holds_for_what_we_send(door: RunningDoor, serve: Serve) -> None:
     serve(asks_for_a_store)
     with Peer(door.address) as peer:
         peer.associate(ECHO_CONTEXT, STORE_CONTEXT, user_items=struct.pack(">BBHI", 0x51, 0, 4, 32))

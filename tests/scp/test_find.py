@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 
 from bridge.config import Peer as KnownPeer
@@ -53,7 +54,7 @@ def found(peer: Peer, keyword: str = "StudyInstanceUID", **values: Any) -> list[
     return [str(answer[keyword].value) for answer in answers]
 
 
-def test_what_was_asked_for_comes_back_and_nothing_else(peer: Peer) -> None:
+def test_e6_what_was_asked_for_comes_back_and_nothing_else(peer: Peer) -> None:
     (answer,), statuses = find(peer, keys(PatientID="P1", StudyDate=None, ModalitiesInStudy=None, StudyID=None))
     assert statuses == [0xFF00, 0x0000]
     assert {element.keyword for element in answer} == {
@@ -148,14 +149,24 @@ def test_c_2_2_2_6_two_keys_of_a_sequence_must_hold_in_one_item(
         assert all(len(answer.RequestAttributesSequence) == 2 for answer in answers)
 
 
-def test_an_empty_sequence_is_universal_and_comes_back_whole(peer: Peer) -> None:
+def test_e8_an_empty_sequence_is_universal_and_comes_back_whole(peer: Peer) -> None:
     answers, _ = find(
         peer, keys(level="SERIES", StudyInstanceUID=STUDY, SeriesInstanceUID=None, RequestAttributesSequence=[])
     )
     assert [len(answer.RequestAttributesSequence) for answer in answers] == [1, 0]
 
 
-def test_two_items_in_a_key_are_refused(peer: Peer) -> None:
+def test_e8_group_lengths_character_set_and_time_zone_are_no_keys(peer: Peer) -> None:
+    query = keys(PatientID="P1", SpecificCharacterSet="ISO_IR 192", TimezoneOffsetFromUTC="+0300")
+    query[0x00080000] = DataElement(0x00080000, "UL", 42)
+    (answer,), statuses = find(peer, query)
+    assert statuses == [0xFF00, 0x0000]
+    assert {element.keyword for element in answer} == {
+        "QueryRetrieveLevel", "RetrieveAETitle", "InstanceAvailability", "PatientID",
+    }  # fmt: skip
+
+
+def test_e8_two_items_in_a_key_are_refused(peer: Peer) -> None:
     query = keys(level="SERIES", StudyInstanceUID=STUDY, RequestAttributesSequence=[Dataset(), Dataset()])
     assert find(peer, query)[1] == [0xA900]
 
@@ -193,7 +204,7 @@ def test_e5_what_the_model_forbids_is_a900(door: RunningDoor, root: str, query: 
         assert find(peer, query, root=root) == ([], [0xA900])
 
 
-def test_a_key_of_a_lower_level_comes_back_empty_and_is_said_to_be_unsupported(peer: Peer) -> None:
+def test_e6_a_key_of_a_lower_level_comes_back_empty_and_is_said_to_be_unsupported(peer: Peer) -> None:
     (answer,), statuses = find(peer, keys(PatientID="P1", Modality=None))
     assert (answer.Modality, statuses) == ("", [0xFF01, 0x0000])
 
@@ -264,7 +275,7 @@ def test_e9_questions_and_answers_in_the_askers_character_set(
         assert (str(answer.PatientName), answer.SpecificCharacterSet) == (name, answered)
 
 
-def test_plain_answers_name_no_character_set(peer: Peer) -> None:
+def test_e6_plain_answers_name_no_character_set(peer: Peer) -> None:
     (answer,), _ = find(peer, keys(PatientID="P1"))
     assert "SpecificCharacterSet" not in answer
 

@@ -48,7 +48,7 @@ def confirmations(body: bytes) -> list[bytes]:
     [identity(2, b"alice", b"secret"), identity(1, b"bob"), identity(2, b"bob", b"anything")],
     ids=["name and passcode", "name", "a passcode that nobody asks for"],
 )
-def test_a_known_user_is_admitted(tmp_path: Path, said: bytes) -> None:
+def test_d11_a_known_user_is_admitted(tmp_path: Path, said: bytes) -> None:
     with running_door(tmp_path, settings(peers=(KNOWN,))) as door:
         kind, body = answer(door, said)
         assert (kind, confirmations(body)) == (ASSOCIATE_AC, [])
