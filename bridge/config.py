@@ -176,7 +176,7 @@ class Pixels:
 class Rendering:
     """Rendered images."""
 
-    header_limit_bytes: int = 32 << 20  # of what stands before the pixel data
+    header_limit_bytes: int = 16 << 20  # of what stands before the pixel data
     header_cache_bytes: int = 16 << 20  # per process, what is known of how frames look
     inline_frame_bytes: int = 4 << 20  # native frames up to this size are drawn by the door itself, not by a worker
     report_limit_bytes: int = 8 << 20  # of the DICOM JSON of a report, waveform or presentation state

@@ -5,6 +5,7 @@ An object's bytes never change, so a header stays true for its data set's hash.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -19,11 +20,13 @@ from bridge.header_syntax import syntax_of
 from bridge.render.timing import TIMING
 from bridge.render.wording import KEYWORDS
 from bridge.rendering.header import Header, read_header
-from bridge.scan import Scanner
+from bridge.scan import LIMIT_WARNING, Scanner
 from bridge.source import BufferSource
 from storage.records import InstanceRecord
 
 _READ_AHEAD_BYTES = 4 << 20  # header and first frame come in one read up to here
+_LARGE_BYTES = 1 << 20
+_JSON_FACTOR = 3  # JSON of a header is longer than its bytes
 _OVERHEAD_BYTES = 2000  # of one entry's objects
 _ABOUT = (*KEYWORDS, *TIMING, "RepresentativeFrameNumber", "ImageType")
 
@@ -38,6 +41,7 @@ class Headers:
         self._size = 0
         self._kept: OrderedDict[str, tuple[Header, int]] = OrderedDict()
         self._lock = threading.Lock()
+        self._large = threading.Lock()  # large headers take their turn: as objects they need many times their bytes
 
     def of(self, record: InstanceRecord, table: FrameTable, source: DataSetBytes) -> tuple[Header, DataSetBytes]:
         """The header, and the data set to go on reading from. Raises NotAcceptable when it is too long or broken."""
@@ -46,7 +50,8 @@ class Headers:
                 self._kept.move_to_end(record.data_set_sha256)
                 return self._kept[record.data_set_sha256][0], source
         source = _read_ahead(source, table, self._header_limit)
-        header = self._scanned(record, table, source)
+        with self._large if table.offset > _LARGE_BYTES else contextlib.nullcontext():
+            header = self._scanned(record, table, source)
         self._keep(record.data_set_sha256, header, header.size_bytes + _OVERHEAD_BYTES)
         return header, source
 
@@ -60,12 +65,14 @@ class Headers:
             nested_watch={},
             fallback_charset=self._fallback_charset,
             inline_binary_bytes=self._header_limit,
-            metadata_limit_bytes=2 * self._header_limit,
+            metadata_limit_bytes=_JSON_FACTOR * self._header_limit,
         )
         try:
             scanner.run()
         except InvalidInstance as error:
             raise NotAcceptable(f"the header of the image cannot be read: {error}") from error
+        if LIMIT_WARNING in scanner.warnings:
+            raise NotAcceptable("the header of the image holds more than this server reads for a picture")
         return read_header(orjson.loads(scanner.json.replace(b"\0", b"")), _ABOUT)
 
     def _keep(self, key: str, header: Header, size: int) -> None:

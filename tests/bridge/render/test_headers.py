@@ -97,6 +97,21 @@ def test_a_header_beyond_the_limit_is_refused_before_it_is_read() -> None:
     assert one.reads == []
 
 
+def test_a_header_whose_json_grows_beyond_all_measure_is_refused() -> None:
+    items = [base() for _ in range(10)]
+    for item in items:
+        item.clear()
+        item.add_new(0x00280106, "SS", [-32768] * 30000)  # two bytes each, seven in JSON
+    one = stored(NATIVE[1], ReferencedStudySequence=items)
+    with pytest.raises(NotAcceptable, match="holds more"):
+        read(headers(header_limit_bytes=610_000), one)
+
+
+def test_large_headers_are_read_too() -> None:
+    header, _ = read(headers(header_limit_bytes=4 << 20), stored(NATIVE[1], TextValue="x" * (2 << 20)))
+    assert "00281050" in header.whole
+
+
 def test_large_tables_are_read_whole() -> None:
     entries = np.arange(65536, dtype="<u2").tobytes()
     looks = base(LUTDescriptor=[0, 0, 16])
