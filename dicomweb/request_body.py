@@ -14,7 +14,7 @@ from typing import Self
 
 from starlette.types import Message, Receive
 
-from bridge.errors import InvalidRequest, TooLarge
+from bridge.errors import BridgeError, InvalidRequest, TooLarge
 
 
 class TooSlow(InvalidRequest):
@@ -44,10 +44,10 @@ class RequestBody:
         self._receive = receive
         self._loop = loop
         self._limit = limit_bytes
-        self._is_too_large = announced_bytes > limit_bytes
         self._timeout_s = timeout_s
         self._coming: concurrent.futures.Future[Message] | None = None
         self._ended = False
+        self._failure: BridgeError | None = _too_large() if announced_bytes > limit_bytes else None
         self.received_bytes = 0
 
     def __iter__(self) -> Self:
@@ -55,52 +55,59 @@ class RequestBody:
 
     def __next__(self) -> bytes:
         """The next chunk, never an empty one; its size is what the server had at hand."""
-        while not self._ended:
-            if self._is_too_large:
-                self._ended = True
-                raise TooLarge("the body is larger than http.body_limit_bytes")
+        while self._failure is None:
+            if self._ended:
+                raise StopIteration
             chunk = self._take()
             if chunk:
                 return chunk
-        raise StopIteration
+        raise self._failure
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
-        """Ask for no more; what was not taken is the server's to drop."""
-        self._ended = True
+        """Ask for no more; what was not taken is the server's to drop. A thread that still waits is let go."""
+        self._failure = self._failure or BrokenOff("the request was given up before its body was complete")
         if self._coming is not None:
             self._coming.cancel()
-            self._coming = None
 
     def _take(self) -> bytes:
-        message = self._next_message()
-        if message["type"] == "http.disconnect":
-            self._ended = True
-            raise BrokenOff("the connection ended before the body was complete")
-        chunk: bytes = message.get("body", b"")
-        self.received_bytes += len(chunk)
-        if self.received_bytes > self._limit:
-            self._is_too_large = True  # said once what is within the limit has been worked on
-            return chunk[: len(chunk) - (self.received_bytes - self._limit)]
-        if message.get("more_body", False):
-            self._coming = self._ask()
-        else:
-            self._ended = True
-        return chunk
-
-    def _next_message(self) -> Message:
-        coming, self._coming = self._coming or self._ask(), None
+        """The body of the next message; empty, with the failure noted, when there is none."""
+        coming = self._coming or self._ask()
         try:
-            return coming.result(self._timeout_s)
+            message = coming.result(self._timeout_s)
         except concurrent.futures.TimeoutError:
             coming.cancel()
-            self._ended = True
-            raise TooSlow(f"nothing of the body came for {self._timeout_s:g} s") from None
+            self._failure = TooSlow(f"nothing of the body came for {self._timeout_s:g} s")
+            return b""
+        except concurrent.futures.CancelledError:
+            return b""
+        if message["type"] == "http.disconnect":
+            self._failure = BrokenOff("the connection ended before the body was complete")
+            return b""
+        self._ended = not message.get("more_body", False)
+        return self._within_limit(message.get("body", b""))
+
+    def _within_limit(self, chunk: bytes) -> bytes:
+        """The chunk, and the one behind it asked for; cut off where it passes the limit, which is said next."""
+        self.received_bytes += len(chunk)
+        if self.received_bytes > self._limit:
+            self._failure = _too_large()
+            return chunk[: len(chunk) - (self.received_bytes - self._limit)]
+        if not self._ended:
+            self._ask()
+        return chunk
 
     def _ask(self) -> concurrent.futures.Future[Message]:
-        return asyncio.run_coroutine_threadsafe(self._received(), self._loop)
+        self._coming = asyncio.run_coroutine_threadsafe(self._received(), self._loop)
+        if self._failure is not None:  # given up in this very moment
+            self._coming.cancel()
+        return self._coming
 
     async def _received(self) -> Message:
         return await self._receive()
+
+
+def _too_large() -> TooLarge:
+    return TooLarge("the body is larger than http.body_limit_bytes")
