@@ -1,4 +1,4 @@
-"""TLS below an association: the BCP 195 profiles without downgrading (PS3.15 §B.9, §B.12; RFC 9325; DICOM.md D16).
+"""TLS below an association: the BCP 195 profiles without downgrading (PS3.15 §B.10, §B.12; RFC 9325; DICOM.md D16).
 
 TLS 1.2 and 1.3 only, keys agreed by ECDHE, authenticated encryption. The record layer runs over memory, between the
 socket and the association, so that the socket keeps its kernel timeouts and bytes are read in large pieces.

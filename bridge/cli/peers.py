@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import subprocess
 import sys
 from dataclasses import fields
@@ -115,7 +116,10 @@ def refused(config: ConfigOption = None) -> None:
     for row in rows:
         last = row.last_at.isoformat(timespec="seconds")
         print(f"{row.calling_ae_title} calling {row.called_ae_title} from {row.address}: {row.reason}")
-        print(f"  {row.times} times, last at {last}; to allow it, add to the configuration:")
+        print(f"  {row.times} times, last at {last}; to allow it on all boxes:")
+        name, title = _peer_name(row.calling_ae_title), shlex.quote(f"ae_title={row.calling_ae_title}")
+        print(f"  dicom-bridge peers add {name} {title} addresses={row.address}")
+        print("  or add to the configuration:")
         print("  [[peers]]")
         print(f"  name = {_toml(_peer_name(row.calling_ae_title))}")
         print(f"  ae_title = {_toml(row.calling_ae_title)}")

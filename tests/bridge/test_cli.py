@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -98,6 +99,8 @@ def test_a_refused_caller_comes_with_the_lines_that_would_allow_it(run: Run, tmp
     )
     index.close()
     said = run("peers", "refused").stdout
+    [command] = [line for line in said.splitlines() if "peers add" in line]
+    assert shlex.split(command)[2:] == ["add", "ct-1", 'ae_title=CT "1"', "addresses=10.0.0.7"]
     lines = said[said.index("[[peers]]") :]
     [peer] = tomllib.loads("\n".join(line.strip() for line in lines.splitlines()))["peers"]
     assert peer == {"name": "ct-1", "ae_title": 'CT "1"', "addresses": ["10.0.0.7"]}

@@ -7,7 +7,7 @@ import shutil
 import socket
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -133,32 +133,40 @@ def test_plain_dicom_on_the_tls_port_is_one_understandable_line(
     )
 
 
-@pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
-def test_an_old_version_of_tls_is_refused(
-    tmp_path: Path, authority: Authority, caplog: pytest.LogCaptureFixture
-) -> None:
-    context = client(authority)
-    context.minimum_version = ssl.TLSVersion.TLSv1
-    context.maximum_version = ssl.TLSVersion.TLSv1_1
+def old_version(context: ssl.SSLContext) -> None:
+    """TLS 1.1 at most."""
+    context.minimum_version, context.maximum_version = ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1
     context.set_ciphers("ALL:@SECLEVEL=0")
-    tls = authority.tls(authority.identity("127.0.0.1"), client_certificates="none")
-    with secured(tmp_path, tls) as door:
-        with pytest.raises((ssl.SSLError, OSError)):
-            SecuredPeer(door.tls_port, context)
-        wait_for(lambda: "offers no version of TLS that is allowed here" in caplog.text, "the log says why")
 
 
-def test_a_cipher_suite_outside_of_the_profile_is_refused(
-    tmp_path: Path, authority: Authority, caplog: pytest.LogCaptureFixture
-) -> None:
-    context = client(authority)
+def without_authentication(context: ssl.SSLContext) -> None:
+    """TLS 1.2 with CBC suites only."""
     context.maximum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers("ECDHE+AES+SHA256:!AESGCM")
+
+
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
+@pytest.mark.parametrize(
+    ("limited", "why"),
+    [
+        (old_version, "offers no version of TLS that is allowed here"),
+        (without_authentication, "no cipher suite of the profile"),
+    ],
+)
+def test_what_is_outside_of_the_profile_is_refused(
+    tmp_path: Path,
+    authority: Authority,
+    caplog: pytest.LogCaptureFixture,
+    limited: Callable[[ssl.SSLContext], None],
+    why: str,
+) -> None:
+    context = client(authority)
+    limited(context)
     tls = authority.tls(authority.identity("127.0.0.1"), client_certificates="none")
     with secured(tmp_path, tls) as door:
         with pytest.raises((ssl.SSLError, OSError)):
             SecuredPeer(door.tls_port, context)
-        wait_for(lambda: "no cipher suite of the profile" in caplog.text, "the log says why")
+        wait_for(lambda: why in caplog.text, "the log says why")
 
 
 def test_every_cipher_suite_has_ephemeral_keys_and_authenticated_encryption(authority: Authority) -> None:
@@ -344,3 +352,13 @@ def test_tls_on_the_plain_port_is_explained(
         with pytest.raises((ssl.SSLError, OSError)):
             SecuredPeer(door.port, client(authority))
         wait_for(lambda: "a TLS handshake; this port speaks plain DICOM" in caplog.text, "the log says why")
+
+
+@pytest.mark.parametrize("profile", ["+py", "+px", "+pz"], ids=["non-downgrading", "BCP 195", "extended"])
+def test_dcmtk_speaks_every_profile_of_bcp_195_to_it(
+    tmp_path: Path, authority: Authority, dcmtk: Dcmtk, profile: str
+) -> None:
+    tls = authority.tls(authority.identity("127.0.0.1"), client_certificates="none")
+    with secured(tmp_path, tls) as door:
+        done = dcmtk.run("echoscu", "+tla", profile, "+cf", authority.file, "127.0.0.1", str(door.tls_port))
+        assert done.returncode == 0, done.stderr
