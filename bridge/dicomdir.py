@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,7 +68,8 @@ _RECORDS = {
     _STORAGE + "481.5": "RT PLAN",
     _STORAGE + "66": "RAW DATA",
 }
-_MANDATORY_SEQUENCES = {"0040A043", "00081115"}  # left out where there is none, not written empty
+_SENSELESS = (ValueError, TypeError, KeyError, AttributeError, OverflowError, OSError)  # pydicom's ways to refuse
+_UTF_8: Json = {"00080005": {"vr": "CS", "Value": ["ISO_IR 192"]}}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,20 +83,22 @@ class Entry:
     transfer_syntax_uid: str
 
 
-def file_ids(series: Sequence[str]) -> list[tuple[str, ...]]:
-    """The File ID of each file, given the series each belongs to: components of at most 8 characters (PS3.10 §8.2)."""
-    numbers: dict[str, int] = {}
-    counts: dict[str, int] = {}
-    found: list[tuple[str, ...]] = []
-    for uid in series:
-        number = numbers.setdefault(uid, len(numbers) + 1)
-        counts[uid] = counts.get(uid, 0) + 1
-        found.append(("DICOM", f"SE{number:06d}", f"IM{counts[uid]:06d}"))
-    return found
+class FileIds:
+    """Makes the File IDs of a set: components of at most 8 characters, by series and number (PS3.10 §8.2)."""
+
+    def __init__(self) -> None:
+        self._series: dict[str, int] = {}
+        self._counts: dict[str, int] = {}
+
+    def next(self, series_instance_uid: str) -> tuple[str, ...]:
+        """For one more file of this series."""
+        number = self._series.setdefault(series_instance_uid, len(self._series) + 1)
+        count = self._counts[series_instance_uid] = self._counts.get(series_instance_uid, 0) + 1
+        return "DICOM", f"SE{number:06d}", f"IM{count:06d}"
 
 
-def dicomdir(entries: Sequence[Entry], sop_instance_uid: str) -> bytes:
-    """The DICOMDIR file of these instances of one study, those of a series side by side."""
+def dicomdir(entries: Iterable[Entry], sop_instance_uid: str) -> bytes:
+    """The DICOMDIR file of these instances of one study, those of a series side by side; they are looked at once."""
     records = list(_records(entries))
     header = build_header(
         sop_class_uid=MEDIA_STORAGE_DIRECTORY,
@@ -120,15 +123,15 @@ class _Record:
     keys: bytes  # everything behind the links
 
 
-def _records(entries: Sequence[Entry]) -> Iterator[_Record]:
+def _records(entries: Iterable[Entry]) -> Iterator[_Record]:
     series = ""
     for number, entry in enumerate(entries):
         metadata = entry.metadata
         if number == 0:
             yield _Record(0, _keys("PATIENT", metadata))
             yield _Record(1, _keys("STUDY", metadata))
-        if (uid := str(_first(metadata, "0020000E"))) != series:
-            series = uid
+        if entry.file_id[1] != series:
+            series = entry.file_id[1]
             yield _Record(2, _keys("SERIES", metadata))
         yield _Record(3, _keys(_record_type(entry.sop_class_uid), metadata, entry))
 
@@ -154,14 +157,36 @@ def _record_type(sop_class_uid: str) -> str:
 
 def _keys(kind: str, metadata: Json, entry: Entry | None = None) -> bytes:
     """What a record says behind its links (§F.3.2.2): its type, its file, its keys in UTF-8."""
-    item = Dataset.from_json(dict(_wanted(kind, metadata)))
+    item = _readable(dict(_wanted(kind, metadata)))
     item.DirectoryRecordType = kind
-    item.SpecificCharacterSet = "ISO_IR 192"
     if entry is not None:
         item.ReferencedFileID = list(entry.file_id)
         item.ReferencedSOPClassUIDInFile = entry.sop_class_uid
         item.ReferencedSOPInstanceUIDInFile = entry.sop_instance_uid
         item.ReferencedTransferSyntaxUIDInFile = entry.transfer_syntax_uid
+    return _encoded(item)
+
+
+def _readable(elements: Json) -> Dataset:
+    """The elements as a data set; values that make no sense are left empty, as a directory has no use for them."""
+    try:
+        item = Dataset.from_json(elements | _UTF_8)
+        _encoded(item)
+        return item
+    except _SENSELESS:
+        item = Dataset()
+    for tag, element in elements.items():
+        try:
+            one = Dataset.from_json({tag: element} | _UTF_8)
+            _encoded(one)
+        except _SENSELESS:
+            one = Dataset.from_json({tag: {"vr": element["vr"]}} | _UTF_8)
+        item.update(one)
+    return item
+
+
+def _encoded(item: Dataset) -> bytes:
+    """Explicit VR Little Endian."""
     buffer = io.BytesIO()
     stream = DicomIO(buffer)
     stream.is_little_endian, stream.is_implicit_VR = True, False
@@ -171,21 +196,25 @@ def _keys(kind: str, metadata: Json, entry: Entry | None = None) -> bytes:
 
 def _wanted(kind: str, metadata: Json) -> Iterator[tuple[str, Json]]:
     for tag, default in _KEYS[kind].items():
-        element = metadata.get(tag, {"vr": _VRS.get(tag, "LO")})
-        if "BulkDataURI" in element or (not element.get("Value") and tag in _MANDATORY_SEQUENCES):
-            continue
-        if not element.get("Value") and default is not None:
-            element = {"vr": element["vr"], "Value": [int(default) if element["vr"] == "IS" else default]}
-        yield tag, element
+        vr = _VRS.get(tag, "LO")
+        element = metadata.get(tag, {})
+        values = element.get("Value") if element.get("vr") == vr else None
+        if not values and default is not None:
+            values = [int(default) if vr == "IS" else default]
+        if values:
+            yield tag, {"vr": vr, "Value": values}
+        elif vr != "SQ":  # a sequence that must have an item is left out, not written empty
+            yield tag, {"vr": vr}
 
 
-# Of keys that an instance may not have at all
+# PS3.6: the VRs of the keys, LO where nothing stands here; an instance that has another one is not believed
 _VRS = {
     "00100010": "PN", "00080020": "DA", "00080030": "TM", "00080050": "SH", "0020000D": "UI", "00200010": "SH",
     "00080060": "CS", "0020000E": "UI", "00200011": "IS", "00080008": "CS", "00200013": "IS", "00280008": "IS",
     "00080023": "DA", "00080033": "TM", "0040A030": "DT", "0040A491": "CS", "0040A493": "CS", "00420010": "ST",
     "00700080": "CS", "00700082": "DA", "00700083": "TM", "00700084": "PN", "3004000A": "CS", "30060002": "SH",
-    "30060008": "DA", "30060009": "TM", "300A0002": "SH", "300A0006": "DA", "300A0007": "TM",
+    "30060008": "DA", "30060009": "TM", "300A0002": "SH", "300A0006": "DA", "300A0007": "TM", "30040004": "CS",
+    "0040A043": "SQ", "00081115": "SQ",
 }  # fmt: skip
 
 
@@ -213,7 +242,3 @@ def _front(first: int, size: int) -> bytes:
 def _number(tag: int, vr: str, value: int) -> bytes:
     packed = struct.pack("<I" if vr == "UL" else "<H", value)
     return explicit_header(tag, vr, len(packed)) + packed
-
-
-def _first(metadata: Json, tag: str) -> Any:
-    return (metadata.get(tag, {}).get("Value") or [""])[0]

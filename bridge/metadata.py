@@ -15,6 +15,7 @@ import zstandard
 from bridge.bundle import Bundle
 from bridge.errors import Unavailable
 from storage.index.base import MetadataRow
+from storage.records import ResourceRef
 
 BASE_MARK = b"\0"
 _CHUNK_BYTES = 1 << 18
@@ -66,6 +67,13 @@ def json_array(rows: Sequence[MetadataRow], bundles: Mapping[str, Bundle], base:
             yield b"".join(waiting)
             waiting, size = [], 0
     yield b"".join((*waiting, b"]"))
+
+
+def json_objects(
+    rows: Sequence[MetadataRow], bundles: Mapping[str, Bundle], base: bytes
+) -> Iterator[tuple[ResourceRef, bytes]]:
+    """Each of these instances and its JSON object, one at a time."""
+    return ((row.ref, _object(row, bundles.get(series_of(row))).replace(BASE_MARK, base)) for row in rows)
 
 
 def _pieces(rows: Sequence[MetadataRow], bundles: Mapping[str, Bundle]) -> Iterator[bytes]:

@@ -23,7 +23,7 @@ from bridge.errors import Gone, NotAcceptable, NotFound, Unavailable
 from bridge.extents import DataSetBytes, Inflated, Plain
 from bridge.frame_reader import check_numbers, frame_count
 from bridge.frames import FrameTable, unpack_bulk
-from bridge.metadata import bundled_series, json_array, series_of
+from bridge.metadata import bundled_series, json_array, json_objects, series_of
 from bridge.outgoing import (
     FramePart,
     Representation,
@@ -180,13 +180,23 @@ class Retrieve:
 
         The ETag changes with every change below `ref`, and with `base`. Raises NotFound, Gone, Unavailable.
         """
+        revision, rows = self._metadata_rows(ref)
+        etag = f"{revision}-{zlib.crc32(base):08x}"
+        return Metadata(etag, json_array(rows, self._bundles(rows), base))
+
+    def metadata_objects(self, ref: ResourceRef, base: bytes) -> Iterator[tuple[ResourceRef, bytes]]:
+        """As `metadata`, one instance and its JSON object after the other."""
+        _, rows = self._metadata_rows(ref)
+        return json_objects(rows, self._bundles(rows), base)
+
+    def _metadata_rows(self, ref: ResourceRef) -> tuple[int | None, Sequence[MetadataRow]]:
+        """(revision, rows) of everything at and below `ref`. Raises NotFound or Gone."""
         index = self._archive.index
         revision = _asked(lambda: index.revision(ref))
         rows = _asked(lambda: index.metadata(ref)) if revision is not None else ()
         if not rows:
             raise self._absent(ref)
-        etag = f"{revision}-{zlib.crc32(base):08x}"
-        return Metadata(etag, json_array(rows, self._bundles(rows), base))
+        return revision, rows
 
     def _pixel_bulk(self, record: InstanceRecord, table: FrameTable, source: DataSetBytes) -> Bulk:
         stored = lookup(record.transfer_syntax_uid)

@@ -8,7 +8,7 @@ from itertools import chain
 
 import orjson
 
-from bridge.dicomdir import FILE_NAME, Entry, dicomdir, file_ids
+from bridge.dicomdir import FILE_NAME, Entry, FileIds, dicomdir
 from bridge.errors import InvalidRequest, TooLarge
 from bridge.outgoing import sent_uid
 from dicomweb import zipping
@@ -72,20 +72,24 @@ def _file_set(call: Call, ref: ResourceRef, chooser: Chooser) -> Iterator[Member
         by_uid[record.ref.sop_instance_uid or ""] = (record, choose(chooser, record))
         if len(by_uid) > DICOMDIR_LIMIT:
             raise TooLarge(f"a DICOMDIR holds at most {DICOMDIR_LIMIT} instances; ask for the series one by one")
-    documents = orjson.loads(b"".join(call.door.retrieve.metadata(ref, b"").body))
-    described = [one for one in documents if one["00080018"]["Value"][0] in by_uid]
-    names = file_ids([one["0020000E"]["Value"][0] for one in described])
-    choices = [by_uid[one["00080018"]["Value"][0]] for one in described]
-    entries = [
-        Entry(
-            metadata=document,
-            file_id=name,
-            sop_class_uid=record.sop_class_uid,
-            sop_instance_uid=sent_uid(record, chosen.transfer_syntax_uid),
-            transfer_syntax_uid=chosen.transfer_syntax_uid,
-        )
-        for document, name, (record, chosen) in zip(described, names, choices, strict=True)
-    ]
-    directory = dicomdir(entries, f"2.25.{uuid.uuid4().int}")
-    members = _members(call, zip(map("/".join, names), choices, strict=True))
+    named: list[tuple[str, Choice]] = []
+
+    def entries() -> Iterator[Entry]:
+        ids = FileIds()
+        for found, text in call.door.retrieve.metadata_objects(ref, b""):
+            if found.sop_instance_uid in by_uid:  # else it has come since
+                record, chosen = by_uid[found.sop_instance_uid]
+                file_id = ids.next(found.series_instance_uid or "")
+                named.append(("/".join(file_id), (record, chosen)))
+                syntax = chosen.transfer_syntax_uid
+                yield Entry(
+                    metadata=orjson.loads(text),
+                    file_id=file_id,
+                    sop_class_uid=record.sop_class_uid,
+                    sop_instance_uid=sent_uid(record, syntax),
+                    transfer_syntax_uid=syntax,
+                )
+
+    directory = dicomdir(entries(), f"2.25.{uuid.uuid4().int}")
+    members = _members(call, named)
     return chain(members, [Member(name=FILE_NAME, chunks=[directory], size_bytes=len(directory))])

@@ -113,9 +113,8 @@ def _frame_type(frame: FramePart) -> str:
 
 def _metadata_xml(call: Call, ref: ResourceRef, base: bytes, headers: list[Header]) -> Reply:
     """One part per instance (§8.7.3.2; J14)."""
-    documents = orjson.loads(b"".join(call.door.retrieve.metadata(ref, base).body))
     boundary = multipart.new_boundary()
-    bodies = (native_model(item) for item in documents)
+    bodies = (native_model(orjson.loads(item)) for _, item in call.door.retrieve.metadata_objects(ref, base))
     parts = (Part(content_type=XML, chunks=[body], size_bytes=len(body)) for body in bodies)
     return streamed(multipart.content_type(XML, boundary), multipart.write(parts, boundary), headers=headers)
 

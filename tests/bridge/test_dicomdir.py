@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.fileset import FileSet
 
-from bridge.dicomdir import Entry, dicomdir, file_ids
+from bridge.dicomdir import Entry, FileIds, dicomdir
 from tests.bridge.objects import base, part10
 from tests.conftest import Dcmtk
 
@@ -33,16 +35,16 @@ def instance(series: int, number: int, **attributes: Any) -> Dataset:
 
 
 def entries(items: list[Dataset]) -> list[Entry]:
-    names = file_ids([item.SeriesInstanceUID for item in items])
+    ids = FileIds()
     return [
         Entry(
             metadata=item.to_json_dict(),
-            file_id=name,
+            file_id=ids.next(item.SeriesInstanceUID),
             sop_class_uid=item.SOPClassUID,
             sop_instance_uid=item.SOPInstanceUID,
             transfer_syntax_uid=EXPLICIT,
         )
-        for item, name in zip(items, names, strict=True)
+        for item in items
     ]
 
 
@@ -121,3 +123,28 @@ def test_missing_values_are_filled_where_a_record_needs_them() -> None:
     patient, study, series, image = read.DirectoryRecordSequence
     assert (patient.PatientID, study.StudyDate, study.StudyID) == ("NONE", "19000101", "0")
     assert (series.SeriesNumber, image.InstanceNumber, study.AccessionNumber) == (0, 0, "")
+
+
+VALUES = st.one_of(
+    st.none(), st.text(max_size=80), st.integers(-(2**70), 2**70), st.floats(allow_nan=False),
+    st.dictionaries(st.sampled_from(["Alphabetic", "Ideographic", "00080100", "vr"]), st.text(max_size=5), max_size=2),
+)  # fmt: skip
+ELEMENTS = st.fixed_dictionaries(
+    {"vr": st.sampled_from(["PN", "LO", "DA", "TM", "IS", "CS", "SH", "UI", "SQ", "ST", "DT", "US", "UN"])},
+    optional={"Value": st.lists(VALUES, max_size=3), "InlineBinary": st.just("AAAA"), "BulkDataURI": st.just("x")},
+)
+TAGS = ["00100010", "00100020", "00080020", "00200010", "00080060", "00200011", "00080008", "00200013", "0040A043"]
+
+
+@pytest.mark.filterwarnings("ignore")
+@given(st.dictionaries(st.sampled_from(TAGS), ELEMENTS), st.sampled_from(["2", "88.11", "104.1", "11.1"]))
+def test_whatever_metadata_hold_there_is_a_directory(metadata: dict[str, Any], suffix: str) -> None:
+    entry = Entry(
+        metadata=metadata,
+        file_id=("DICOM", "SE000001", "IM000001"),
+        sop_class_uid=STORAGE + suffix,
+        sop_instance_uid="1.2.3",
+        transfer_syntax_uid=EXPLICIT,
+    )
+    read = dcmread(io.BytesIO(dicomdir([entry], "1.2.3.4.5")))
+    assert len(read.DirectoryRecordSequence) == 4
