@@ -13,7 +13,7 @@ from pydicom.filewriter import dcmwrite
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
 from bridge.archive import HOT, Archive, landing_name
-from bridge.config import Settings, Storage
+from bridge.config import Peer, Settings, Storage
 from bridge.ingest import Delivery, Receipt, begin, ingest
 from bridge.part10 import build_header, read_preamble
 from storage.errors import StorageFull, StorageUnavailable
@@ -131,14 +131,17 @@ def moody(archive: Archive) -> MoodyStore:
     return store
 
 
-def receive(archive: Archive, data: bytes, *, site: str = "default", origin: Origin = ORIGIN) -> Receipt:
+def receive(
+    archive: Archive, data: bytes, *, site: str = "default", origin: Origin = ORIGIN, peer: Peer | None = None
+) -> Receipt:
     """Take a data set as the DIMSE door does."""
     header = build_header(
         sop_class_uid=CTImageStorage, sop_instance_uid="1.2.3", transfer_syntax_uid=ExplicitVRLittleEndian
     )
     spool = begin(archive, header)
     spool.write(data)
-    return ingest(archive, spool, Delivery(transfer_syntax_uid=ExplicitVRLittleEndian, site=site, origin=origin))
+    delivery = Delivery(transfer_syntax_uid=ExplicitVRLittleEndian, site=site, origin=origin, peer=peer)
+    return ingest(archive, spool, delivery)
 
 
 def with_storage(**values: object) -> Settings:

@@ -188,3 +188,9 @@ def record(retention: Retention | None, *, legal_hold: bool = False) -> Instance
         retention=retention,
         legal_hold=legal_hold,
     )
+
+
+def test_a_peers_days_begin_in_its_own_time_zone() -> None:
+    settings = RetentionSettings(policy="cn", timezone="Asia/Shanghai")
+    starts = {zone: term(settings, "", zone, {"StudyDate": "20260305"}, NOW).start for zone in ("", "America/New_York")}
+    assert (starts["America/New_York"] - starts[""]).total_seconds() == 13 * 3600

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bridge.archive import HOT, Archive
-from bridge.config import Ingest, Settings
+from bridge.config import Ingest, Peer, Settings
 from bridge.delete import delete
 from bridge.errors import ConfigError
 from bridge.relocate import deliver_landing
@@ -60,6 +60,25 @@ def test_a_rebuild_gives_the_same_archive(archive: Archive, tmp_path: Path) -> N
     for number in range(1, 6):
         receive(archive, data_set(number))
     receive(archive, data_set(9, study="1.2.3", series="1.2.3.4", PatientName="Li^Si"))
+    check_rebuild(archive, tmp_path).index.close()
+
+
+def test_a_rebuild_knows_what_a_peers_entry_said_then(archive: Archive, tmp_path: Path) -> None:
+    peer = Peer(name="ct-1", ae_title="CT01", issuer_of_patient_id="Klinik Süd", timezone="Europe/Berlin")
+    receive(archive, data_set(1), peer=peer)  # the entry is gone by the time of the rebuild
+    record = archive.index.instance(instance(1))
+    assert record is not None
+    assert record.attributes["IssuerOfPatientID"] == "Klinik Süd"
+    assert record.attributes["TimezoneOffsetFromUTC"] == "+0100"
+    check_rebuild(archive, tmp_path).index.close()
+
+
+def test_a_data_set_that_says_it_itself_is_believed(archive: Archive, tmp_path: Path) -> None:
+    peer = Peer(name="ct-1", ae_title="CT01", issuer_of_patient_id="OTHER", timezone="Europe/Berlin")
+    receive(archive, data_set(1, IssuerOfPatientID="OWN", TimezoneOffsetFromUTC="+0800"), peer=peer)
+    record = archive.index.instance(instance(1))
+    assert record is not None
+    assert (record.attributes["IssuerOfPatientID"], record.attributes["TimezoneOffsetFromUTC"]) == ("OWN", "+0800")
     check_rebuild(archive, tmp_path).index.close()
 
 

@@ -99,6 +99,34 @@ def test_a_peer_without_the_service_is_refused_by_the_user() -> None:
     assert result((1, CT, (EXPLICIT,)), services=("echo",)) is Result.USER_REJECTION
 
 
+MR = "1.2.840.10008.5.1.4.1.1.4"
+
+
+def limited(*contexts: Context, **limits: tuple[str, ...]) -> dict[int, tuple[Result, str]]:
+    """Result and transfer syntax of each proposal, for a peer with limits."""
+    request = negotiation.decode(associate(*contexts))
+    found = agree(request, services=("echo", "store"), unknown_sop_classes=True, **limits)
+    return {one.context_id: (Result(one.result), one.transfer_syntax) for one in found.decisions}
+
+
+def test_a_peer_stores_only_the_classes_that_it_may() -> None:
+    contexts = ((1, CT, (EXPLICIT,)), (3, MR, (EXPLICIT,)), (5, VERIFICATION, (IMPLICIT,)))
+    assert limited(*contexts, sop_classes=(MR,)) == {
+        1: (Result.USER_REJECTION, ""),
+        3: (Result.ACCEPTANCE, EXPLICIT),
+        5: (Result.ACCEPTANCE, IMPLICIT),
+    }
+
+
+def test_a_peer_stores_only_in_the_syntaxes_that_it_may() -> None:
+    contexts = ((1, CT, (JPEG_LOSSLESS, EXPLICIT)), (3, CT, (JPEG_LOSSLESS,)), (5, VERIFICATION, (IMPLICIT,)))
+    assert limited(*contexts, transfer_syntaxes=(EXPLICIT,)) == {
+        1: (Result.ACCEPTANCE, EXPLICIT),
+        3: (Result.TRANSFER_SYNTAXES_NOT_SUPPORTED, ""),
+        5: (Result.ACCEPTANCE, IMPLICIT),
+    }
+
+
 def test_even_ids_are_refused() -> None:
     assert result((2, CT, (EXPLICIT,))) is Result.NO_REASON
 
