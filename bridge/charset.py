@@ -118,13 +118,14 @@ def _is_common_han(character: str) -> bool:
     return len(encoded) == 2 and 0xB0 <= encoded[0] <= 0xD7 and encoded[1] >= 0xA1
 
 
-def repertoires(charsets: Sequence[str]) -> tuple[str, list[int], bool]:
+@functools.lru_cache(maxsize=256)
+def repertoires(charsets: tuple[str, ...]) -> tuple[str, tuple[int, ...], bool]:
     """(codec for everything or "", ISO-IR numbers in order, whether code extensions switch between them)."""
     terms = [re.sub(r"[\s_\-.]", "", term.strip("\0 ").upper()) for term in charsets]
     for term in terms:
         if term in STAND_ALONE:  # these allow no code extensions; beside others they still mean what they say
-            return STAND_ALONE[term], [], False
-    numbers = [_number(term) for term in terms]
+            return STAND_ALONE[term], (), False
+    numbers = tuple(_number(term) for term in terms)
     return "", numbers, len(numbers) > 1 or any(number in MULTI_BYTE for number in numbers)
 
 

@@ -27,7 +27,7 @@ def encode_text(text: str, vr: str, charsets: Sequence[str]) -> bytes | None:
     """`text` as a value field in these character sets, None where they cannot say all of it."""
     if text.isascii():
         return text.encode("ascii")
-    codec, numbers, has_extensions = repertoires(charsets)
+    codec, numbers, has_extensions = repertoires(tuple(charsets))
     if codec:
         return _whole(text, codec)
     if any(number not in _WRITTEN for number in numbers):

@@ -75,8 +75,9 @@ class Search:
         known = self._pages.get(query, here.seq)
         if known is None:
             known = _Run(self._database, session, query, here, self._totals, self._statements).page()
-            if len(known.found) <= PAGE_ROWS_KEPT:
-                self._pages.put(query, here.seq, known)
+            if len(known.found) > PAGE_ROWS_KEPT:
+                return known
+            self._pages.put(query, here.seq, known)
         return Page([replace(one, attributes=dict(one.attributes)) for one in known.found], known.remaining)
 
 
