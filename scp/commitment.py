@@ -178,6 +178,8 @@ def _item(reference: Reference) -> dict[str, Any]:
 
 def _references(document: identifiers.Document) -> Iterator[Reference]:
     for item in document.get(f"{_REFERENCED:08X}", {}).get("Value", ()):
+        if not isinstance(item, dict):
+            raise Refusal(INVALID_ARGUMENT, "the referenced SOP sequence is no sequence")
         yield Reference("".join(values(item, (_CLASS,))), "".join(values(item, (_INSTANCE,))))
 
 

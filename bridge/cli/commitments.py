@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.table import Table
+from rich.table import Column, Table
 
 from bridge import commitment
 from bridge.cli.context import ConfigOption, console, opened
@@ -21,7 +21,8 @@ def commitments(
     limit: Annotated[int, typer.Option(help="The latest so many")] = 100,
 ) -> None:
     """Requests of storage commitment, latest first; exit code 1 when a device could not be told."""
-    table = Table("asked at", "device", "transaction", "instances", "committed", "failed", "state", "attempts", "why")
+    transaction = Column("transaction", overflow="fold")
+    table = Table("asked at", "device", transaction, "instances", "committed", "failed", "state", "attempts", "why")
     dead = False
     with opened(config) as archive:
         for job in archive.registry.jobs(commitment.KIND, limit=limit):

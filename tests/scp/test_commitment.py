@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import struct
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,14 +14,17 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.uid import MRImageStorage
 
-from bridge import commitment
+from bridge import commitment, identifiers
 from bridge.config import Commitment, Peer, Settings
 from bridge.config import Sender as SenderSettings
 from bridge.jobs import Job
+from scp.contexts import STORAGE_COMMITMENT
 from scp.sender import Sender
 from tests.bridge.archives import SERIES, Clock, data_set, moody, receive
-from tests.scp.device import Device, asking, device
+from tests.scp.device import INSTANCE, Device, asking, device
 from tests.scp.running import PATIENCE_S, RunningDoor, running_door, settings, wait_for
+from tests.scp.wire import COMMAND, DATA, EXPLICIT, command, message, padded
+from tests.scp.wire import Peer as RawPeer
 
 A, B, UNKNOWN = f"{SERIES}.1", f"{SERIES}.2", f"{SERIES}.9"
 
@@ -257,3 +262,51 @@ def test_old_jobs_are_forgotten_and_their_transaction_uids_are_free(tmp_path: Pa
         turn(door)
         assert jobs(door) == []
         assert modality.ask(door.port, "1.2.3", [A]) == 0x0000
+
+
+def n_action(data_set: bytes) -> bytes:
+    """N-ACTION-RQ on context 1, with this data set."""
+    elements = [
+        (0x0003, padded(STORAGE_COMMITMENT)),
+        (0x0100, struct.pack("<H", 0x0130)),
+        (0x0110, struct.pack("<H", 1)),
+        (0x0800, struct.pack("<H", 1)),
+        (0x1001, padded(INSTANCE)),
+        (0x1008, struct.pack("<H", 1)),
+    ]
+    return message(1, COMMAND, command(elements)) + message(1, DATA, data_set)
+
+
+def mutated(chance: random.Random) -> bytes:
+    """A request of which some bytes are others, or missing, or too many."""
+    document = {
+        "00081195": {"vr": "UI", "Value": ["1.2.3"]},
+        "00081199": {"vr": "SQ", "Value": [{"00081150": {"vr": "UI", "Value": ["1.2"]}}] * 3},
+    }
+    content = bytearray(identifiers.write(document, explicit=True))
+    for _ in range(chance.randint(1, 4)):
+        at = chance.randrange(len(content))
+        what = chance.randrange(3)
+        if what == 0:
+            content[at] = chance.randrange(256)
+        elif what == 1:
+            del content[at : at + chance.randint(1, 8)]
+        else:
+            content[at:at] = chance.randbytes(chance.randint(1, 8))
+    return bytes(content)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_broken_request_is_refused_in_the_protocols_words(
+    tmp_path: Path, seed: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    chance = random.Random(seed)
+    with archive_of(tmp_path, known(peer(104))) as door, RawPeer(door.address) as raw:
+        raw.associate((1, STORAGE_COMMITMENT, (EXPLICIT,)), calling="CT01")
+        for _ in range(60):
+            raw.send(n_action(mutated(chance)))
+            assert raw.status() in (0x0115, 0xC000, 0xA700)
+        text_for_sequence = {"00081195": {"vr": "UI", "Value": ["1.2.3"]}, "00081199": {"vr": "LO", "Value": ["x"]}}
+        raw.send(n_action(identifiers.write(text_for_sequence, explicit=True)))
+        assert raw.status() == 0x0115
+    assert "Traceback" not in caplog.text
