@@ -246,11 +246,26 @@ class ForwardRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebDestination:
-    """A DICOMweb server that studies are sent to by STOW-RS."""
+    """A DICOMweb server that studies are sent to by STOW-RS, and that `dicom-bridge pull` may take them from."""
 
     name: str
     url: str  # the service root
     key_file: str = ""  # holds its bearer key; "" = none is sent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pull:
+    """How `dicom-bridge pull` takes over what another archive holds."""
+
+    parallel: int = 2  # parts fetched at a time
+    instances_per_request: int = 200
+    window_days: int = 30  # of study dates that one question asks for
+    answers_limit: int = 0  # so many studies are taken for a part of the answer, and asked for in halves; 0 = never
+    page_results: int = 500  # of a DICOMweb source
+    timeout_s: float = 60.0  # for a DICOMweb source to answer anything
+    attempts: int = 4  # of a question or part that brings nothing
+    retry_s: float = 2.0  # after the first of them; doubled each time
+    retry_max_s: float = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -338,6 +353,7 @@ class Settings:
     retention: RetentionSettings = field(default_factory=RetentionSettings)
     worker: Worker = field(default_factory=Worker)
     forwarding: Forwarding = field(default_factory=Forwarding)
+    pull: Pull = field(default_factory=Pull)
     commitment: Commitment = field(default_factory=Commitment)
     sender: Sender = field(default_factory=Sender)
     supervisor: Supervisor = field(default_factory=Supervisor)

@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from bridge.cli import access, commitments, conflicts, forward, health, move, peers, run, settings
+from bridge.cli import access, commitments, conflicts, forward, health, move, peers, pull, run, settings
 from bridge.cli.context import ERRORS, fail
 
 app = typer.Typer(
@@ -20,7 +20,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for module in (run, move, health, settings, access, peers, conflicts, commitments, forward):
+for module in (run, move, pull, health, settings, access, peers, conflicts, commitments, forward):
     module.register(app)
 
 
