@@ -7,14 +7,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import chain
 
+from bridge.bulk import Bulk
 from bridge.errors import NotAcceptable, NotFound
 from bridge.retrieve import producible_from
 from bridge.syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, lookup
 from dicomweb import multipart
-from dicomweb.conditional import entity_tag, single_part, single_part_message, unmodified
+from dicomweb.conditional import (
+    entity_tag,
+    parse_range,
+    partial,
+    single_part,
+    single_part_message,
+    unmodified,
+    unsatisfied,
+)
 from dicomweb.deps import Call
 from dicomweb.multipart import Part
-from dicomweb.negotiate import Chooser
+from dicomweb.negotiate import Chooser, Representation
 from dicomweb.paths import path_of
 from dicomweb.reply import CACHING, VARY, Header, Reply, streamed
 from dicomweb.untrusted import guards
@@ -22,7 +31,7 @@ from storage.records import InstanceRecord
 
 
 def value(call: Call) -> Reply:
-    """One value (W6-W8), by byte range too when it is sent alone (W27)."""
+    """One value (W6-W8), by byte range too (W27)."""
     wishes = call.wishes()
     record = call.door.retrieve.instance(call.ref())
     path = call.path["path"].upper()
@@ -36,12 +45,25 @@ def value(call: Call) -> Reply:
     if unmodified(call.headers, tag):
         return Reply(status=304, headers=headers)
     if chosen.multipart:
-        part = Part(
-            content_type=chosen.content_type, chunks=found.chunks, size_bytes=found.size_bytes, location=location
-        )
-        return single_part_message(part, chosen.media_type, headers)
+        return _message(call, chosen, found, location, tag, headers)
     headers += [(b"content-location", location.encode("latin-1")), *guards(chosen.content_type)]
     return single_part(call.headers, chosen.content_type, found.size_bytes, found.read, tag, headers)
+
+
+def _message(call: Call, chosen: Representation, found: Bulk, location: str, tag: str, headers: list[Header]) -> Reply:
+    """The value, or the range of it that is asked for, as the only part of a message.
+
+    By HTTP a range would count in the message. Clients that ask so mean the value: the service began with messages
+    alone, and a Range header for them (PS3.18 2016, §6.5.5).
+    """
+    size = found.size_bytes
+    wanted = parse_range(call.headers, size, tag)
+    if wanted is not None and wanted.length == 0:
+        return unsatisfied(size)
+    chunks, sent = (found.chunks, size) if wanted is None else (found.read(wanted.start, wanted.length), wanted.length)
+    part = Part(content_type=chosen.content_type, chunks=chunks, size_bytes=sent, location=location)
+    reply = single_part_message(part, chosen.media_type, headers)
+    return reply if wanted is None else partial(reply, wanted, size)
 
 
 def everything(call: Call) -> Reply:

@@ -77,14 +77,24 @@ def single_part(
     if wanted is None:
         return streamed(content_type, read(0, None), size_bytes=size_bytes, headers=headers)
     if wanted.length == 0:
-        unsatisfied = [(b"content-range", b"bytes */%d" % size_bytes)]
-        return whole(416, problem.CONTENT_TYPE, problem.body(416, f"there are {size_bytes} bytes"), unsatisfied)
-    last = wanted.start + wanted.length - 1
-    content_range = (b"content-range", b"bytes %d-%d/%d" % (wanted.start, last, size_bytes))
+        return unsatisfied(size_bytes)
     chunks = read(wanted.start, wanted.length)
-    reply = streamed(content_type, chunks, size_bytes=wanted.length, headers=[*headers, content_range])
+    reply = streamed(content_type, chunks, size_bytes=wanted.length, headers=headers)
+    return partial(reply, wanted, size_bytes)
+
+
+def partial(reply: Reply, sent: ByteRange, size_bytes: int) -> Reply:
+    """The reply as a 206 that says which bytes of how many it holds."""
+    last = sent.start + sent.length - 1
     reply.status = 206
+    reply.headers.append((b"content-range", b"bytes %d-%d/%d" % (sent.start, last, size_bytes)))
     return reply
+
+
+def unsatisfied(size_bytes: int) -> Reply:
+    """416: no byte of the range exists."""
+    headers = [(b"content-range", b"bytes */%d" % size_bytes)]
+    return whole(416, problem.CONTENT_TYPE, problem.body(416, f"there are {size_bytes} bytes"), headers)
 
 
 def single_part_message(part: Part, root_type: str, headers: list[Header]) -> Reply:

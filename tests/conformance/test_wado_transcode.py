@@ -194,6 +194,16 @@ def test_w27_messages_of_parts_have_no_ranges(web: Web) -> None:
     assert "accept-ranges" not in response.headers
 
 
+def test_w27_a_range_of_bulk_data_in_a_message_is_a_range_of_the_value(web: Web) -> None:
+    path = f"{CT}/instances/{SERIES}.2/bulkdata/7FE00010"
+    response = web.get(path, OCTETS_MULTIPART, range="bytes=4-9")
+    assert (response.status_code, response.headers["content-range"]) == (206, "bytes 4-9/32")
+    ((header, body),) = parts(response)
+    assert (header["content-length"], body) == ("6", pixels(2)[4:10])
+    assert web.get(path, OCTETS_MULTIPART, range="bytes=32-").status_code == 416
+    assert parts(web.get(path, OCTETS_MULTIPART, range="bytes=4-9", if_range='"another"'))[0][1] == pixels(2)
+
+
 # ---- bulk data and pixel data of many ----
 
 

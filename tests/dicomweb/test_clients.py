@@ -201,6 +201,12 @@ def test_dicomweb_client_retrieves_compressed_frames(client: DICOMwebClient, med
         assert frame[:2] in (b"\xff\xd8", b"\xff\x4f")
 
 
+def test_dicomweb_client_retrieves_bulk_data_by_range(client: DICOMwebClient) -> None:
+    link = client.retrieve_instance_metadata(STUDY, SERIES, f"{SERIES}.2")["7FE00010"]["BulkDataURI"]
+    octets = ("application/octet-stream",)
+    assert client.retrieve_bulkdata(link, media_types=octets, byte_range=(4, 9)) == [pixels(2)[4:10]]
+
+
 @pytest.mark.parametrize(("media_type", "form"), [("image/jpeg", "JPEG"), ("image/png", "PNG"), ("image/gif", "GIF")])
 def test_dicomweb_client_retrieves_rendered_pictures(client: DICOMwebClient, media_type: str, form: str) -> None:
     one = client.retrieve_instance_rendered(STUDY, SERIES, f"{SERIES}.2", media_types=(media_type,))
