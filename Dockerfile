@@ -13,6 +13,8 @@ COPY dicomweb /build/dicomweb
 RUN /opt/bridge/bin/pip install --no-cache-dir --no-deps --no-build-isolation /build
 
 FROM python:3.11-slim
+# a font for names in Han, Kana and Hangul, for what is written into pictures
+RUN apt-get update && apt-get install --yes --no-install-recommends fonts-wqy-microhei && rm -rf /var/lib/apt/lists/*
 RUN useradd --uid 10001 --no-log-init --home-dir /data --shell /usr/sbin/nologin bridge \
     && install --directory --owner bridge --group bridge --mode 0750 /data
 COPY --from=build /opt/bridge /opt/bridge

@@ -111,3 +111,4 @@ def _join_network(root: Path) -> None:
     for name in ("etc/resolv.conf", "etc/hosts", "etc/ssl/certs/ca-certificates.crt", "etc/pip.conf"):
         if Path("/", name).exists():
             shutil.copy(Path("/", name), root / name)
+    shutil.copytree("/etc/apt/apt.conf.d", root / "etc/apt/apt.conf.d", dirs_exist_ok=True)
