@@ -22,6 +22,7 @@ from storage.errors import StorageError
 
 KIND = "commitment"  # of jobs
 COMMITTED = 0
+_ALL = 1 << 30
 
 
 class Failure(IntEnum):
@@ -83,6 +84,15 @@ def take_on(archive: Archive, request: Request, *, due_in_s: float = 0.0) -> Job
         at=now,
         due_at=now + timedelta(seconds=due_in_s),
     )
+
+
+def retry_dead(archive: Archive) -> int:
+    """Let every request wait again whose device could not be told; how many they were."""
+    now = archive.now()
+    dead = [job for job in archive.registry.jobs(KIND, limit=_ALL) if job.state == "dead"]
+    for job in dead:
+        archive.registry.renew_job(KIND, job.key, target=job.target, payload=job.payload, at=now, due_at=now)
+    return len(dead)
 
 
 def reported(job: Job, request: Request) -> Job:

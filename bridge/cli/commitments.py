@@ -19,12 +19,15 @@ def register(app: typer.Typer) -> None:
 def commitments(
     config: ConfigOption = None,
     limit: Annotated[int, typer.Option(help="The latest so many")] = 100,
+    retry: Annotated[bool, typer.Option("--retry", help="Tell those again that could not be told")] = False,
 ) -> None:
     """Requests of storage commitment, latest first; exit code 1 when a device could not be told."""
     transaction = Column("transaction", overflow="fold")
     table = Table("asked at", "device", transaction, "instances", "committed", "failed", "state", "attempts", "why")
     dead = False
     with opened(config) as archive:
+        if retry:
+            console.print(f"{commitment.retry_dead(archive)} wait again")
         for job in archive.registry.jobs(commitment.KIND, limit=limit):
             request = commitment.from_json(job.payload)
             dead = dead or job.state == "dead"

@@ -147,6 +147,10 @@ def test_after_the_last_attempt_a_job_is_dead_and_says_why(tmp_path: Path) -> No
         [job] = jobs(door)
         assert (job.state, job.attempts) == ("dead", 3)
         assert "not among the peers any more" in job.problem
+        door.archive.settings = replace(door.archive.settings, peers=(peer(modality.port),))
+        assert (commitment.retry_dead(door.archive), commitment.retry_dead(door.archive)) == (1, 0)
+        turn(door)
+        assert modality.report().committed == [A]
 
 
 @pytest.mark.parametrize("takes_reports", [True, False])
