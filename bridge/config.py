@@ -113,6 +113,7 @@ class Tls:
     certificate: str = ""  # PEM file: ours, and what leads to its authority
     key: str = ""
     authorities: str = ""  # PEM file: who vouches for callers and peers; "" = for peers, those of the system
+    revoked: str = ""  # PEM file: revocation lists of these authorities; "" = no certificate is revoked
     client_certificates: str = "required"  # required | optional | none
     minimum_version: str = "1.2"  # 1.2 | 1.3
     handshake_timeout_s: float = 10.0

@@ -82,6 +82,12 @@ def _trust(context: ssl.SSLContext, settings: Tls) -> None:
         context.load_verify_locations(settings.authorities)
     except (ssl.SSLError, OSError) as error:
         raise ConfigError(f"tls.authorities {settings.authorities} cannot be used: {_said(error)}") from error
+    if settings.revoked:
+        try:
+            context.load_verify_locations(settings.revoked)
+        except (ssl.SSLError, OSError) as error:
+            raise ConfigError(f"tls.revoked {settings.revoked} cannot be used: {_said(error)}") from error
+        context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
 
 
 def _said(error: OSError) -> str:
@@ -91,7 +97,7 @@ def _said(error: OSError) -> str:
 def _signature(settings: Tls) -> _Signature:
     """Changes with the files; None where one is just being replaced."""
     found: list[tuple[int, int, int] | None] = []
-    for name in (settings.certificate, settings.key, settings.authorities):
+    for name in (settings.certificate, settings.key, settings.authorities, settings.revoked):
         if name:
             try:
                 status = Path(name).stat()

@@ -298,9 +298,35 @@ def test_a_new_certificate_is_taken_without_a_restart(
         assert open_one.echo() == 0x0000
 
 
+def test_a_revoked_certificate_is_refused_as_soon_as_the_list_says_so(
+    tmp_path: Path, authority: Authority, caplog: pytest.LogCaptureFixture
+) -> None:
+    device, other = authority.identity("ct01.example"), authority.identity("mr01.example")
+    tls = authority.tls(authority.identity("127.0.0.1"), revoked=str(authority.revocation_list()))
+    with secured(tmp_path, tls, peers_interval_s=0.1) as door:
+
+        def is_admitted(own: Identity) -> bool:
+            try:
+                with SecuredPeer(door.tls_port, client(authority, own)) as peer:
+                    peer.associate(ECHO_CONTEXT)
+                    return peer.echo() == 0x0000
+            except (OSError, EOFError):
+                return False
+
+        assert is_admitted(device)
+        authority.revocation_list(device)
+        wait_for(lambda: not is_admitted(device), "the revoked one is refused")
+        assert is_admitted(other)
+        assert "certificate is not trusted: certificate revoked" in caplog.text
+        authority.revocation_list(device, days=-1)
+        wait_for(lambda: not is_admitted(other), "an expired list vouches for nobody")
+        assert "CRL has expired" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("change", "why"),
     [
+        ({"revoked": "/nowhere.pem"}, "tls.revoked /nowhere.pem cannot be used"),
         ({"certificate": ""}, "tls.port needs tls.certificate"),
         ({"authorities": ""}, "tls.authorities is empty"),
         ({"certificate": "/nowhere.pem"}, "tls.certificate and tls.key cannot be used"),
