@@ -6,6 +6,7 @@ C-CANCEL, the response to what we asked, or the end. A further request waits unt
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -16,7 +17,8 @@ from scp.contexts import Context
 from scp.operation import Answer
 from scp.upper_layer import AbortReason, Event, Fragment, Piece, ProtocolError, data, pieces
 
-_TOGETHER_BYTES = 1 << 16  # pending responses leave together up to this size
+_TOGETHER_BYTES = 1 << 16  # pending responses leave together up to this size,
+_TOGETHER_S = 0.05  # and wait no longer than this for the next one
 
 
 @dataclass(slots=True, kw_only=True)
@@ -35,6 +37,7 @@ class Conversation:
     _command: bytearray = field(default_factory=bytearray)  # of the message that is arriving
     _response: Command | None = None
     _is_cancelled: bool = False
+    _sent_at: float = 0.0
     _commands: dict[tuple[Status, bool], bytes] = field(default_factory=dict)
 
     def respond(self, answer: Answer, *, now: bool = False) -> None:
@@ -42,7 +45,7 @@ class Conversation:
         self._waiting += self._command_of(answer)
         if answer.data_set:
             self._waiting += data(self.context_id, answer.data_set, is_command=False, max_pdu_bytes=self.max_pdu_bytes)
-        if now or len(self._waiting) >= _TOGETHER_BYTES:
+        if now or len(self._waiting) >= _TOGETHER_BYTES or time.monotonic() - self._sent_at > _TOGETHER_S:
             self._flush()
 
     def _command_of(self, answer: Answer) -> bytes:
@@ -101,6 +104,7 @@ class Conversation:
         if self._waiting:
             self.connection.send(bytes(self._waiting))
             self._waiting.clear()
+            self._sent_at = time.monotonic()
 
     def _take(self, event: Event) -> None:
         if not isinstance(event, Fragment):

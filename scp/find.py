@@ -27,7 +27,7 @@ from storage.attributes import ATTRIBUTES, COMPUTED
 from storage.query import Found, Query
 from storage.records import Origin
 
-_TOGETHER = 20  # responses that leave together, and after which a cancel is heard
+_BETWEEN_CANCELS = 20  # answers after which a cancel is heard
 _RETRIEVE_AE_TITLE, _AVAILABILITY, _LEVEL = "00080054", "00080056", "00080052"
 _CHARACTER_SET = 0x00080005
 _AVAILABLE = {0x00080056: ("CS", "InstanceAvailability")}
@@ -76,9 +76,9 @@ class Find:
         for number, found in enumerate(self._found(question)):
             if number == dimse.search_limit:
                 return Status(code=TOO_MANY_MATCHES, comment=f"more than {number} matches; narrow the query")
-            if number % _TOGETHER == 0 and dialogue.is_cancelled():
+            if number % _BETWEEN_CANCELS == 0 and dialogue.is_cancelled():
                 return Status(code=CANCELLED)
-            dialogue.respond(writer.answer(found), now=number % _TOGETHER == _TOGETHER - 1)
+            dialogue.respond(writer.answer(found))
         return SUCCESS
 
     def _found(self, question: Identifier) -> Iterator[Found]:

@@ -77,7 +77,7 @@ class Dialogue(Protocol):
     contexts: Mapping[int, Context]  # all that were accepted
 
     def respond(self, answer: Answer, *, now: bool = False) -> None:
-        """Say a pending response. Small ones leave together unless it is to be `now`; the final one is returned."""
+        """Say a pending response. Small ones in close order leave together, unless `now`; the final one is returned."""
         ...
 
     def is_cancelled(self) -> bool:

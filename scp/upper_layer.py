@@ -289,6 +289,9 @@ def abort(source: int, reason: int) -> bytes:
 
 def data(context_id: int, message: bytes, *, is_command: bool, max_pdu_bytes: int) -> bytes:
     """`message` as P-DATA-TF PDUs of one value each, none longer than the peer's limit (0 = no limit; PS3.8 §9.3.5)."""
+    if not max_pdu_bytes or len(message) + HEADER_BYTES <= max_pdu_bytes:
+        size, control = len(message), IS_LAST | (IS_COMMAND if is_command else 0)
+        return _DATA_HEADER.pack(PduType.P_DATA_TF, HEADER_BYTES + size, size + 2, context_id, control) + message
     return b"".join(pieces(context_id, message, is_command=is_command, max_pdu_bytes=max_pdu_bytes))
 
 

@@ -281,7 +281,7 @@ def test_e6_plain_answers_name_no_character_set(peer: Peer) -> None:
 
 
 def test_e10_a_cancel_ends_the_query(door: RunningDoor, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scp.find._TOGETHER", 1)
+    monkeypatch.setattr("scp.find._BETWEEN_CANCELS", 1)
     cancel = command([(0x0100, b"\xff\x0f"), (0x0120, b"\1\0"), (0x0800, b"\1\1")])
     with Peer(door.address) as peer:
         open_query(peer)
