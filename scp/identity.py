@@ -14,7 +14,6 @@ from bridge.config import Dimse, Peer
 from bridge.passcodes import admits
 from scp.negotiation import Item, Request
 from scp.peers import NO_REASON_GIVEN, Refused
-from scp.upper_layer import AbortReason, ProtocolError
 
 _HEAD = struct.Struct(">BBH")  # type, positive response requested, length of the primary field (PS3.7 Table D.3-14)
 _LENGTH = struct.Struct(">H")
@@ -41,18 +40,16 @@ class Identity:
 
 
 def identity_of(request: Request) -> Identity | None:
-    """The user identity in a request, or None. Raises ProtocolError when its lengths contradict each other."""
-    values = request.user_items.get(Item.USER_IDENTITY)
-    if not values:
-        return None
-    value = values[0]
+    """The user identity in a request; None without one, and for one whose lengths contradict each other: who must name
+    a user has not done so then, and nobody else is turned away for it."""
+    value = request.user_items.get(Item.USER_IDENTITY, (b"",))[0]
     if len(value) < _HEAD.size:
-        raise ProtocolError(AbortReason.INVALID_PARAMETER, "the user identity is too short")
+        return None
     kind, wants_response, length = _HEAD.unpack_from(value)
     end = _HEAD.size + length
     primary, rest = value[_HEAD.size : end], value[end:]
     if len(primary) != length or len(rest) < _LENGTH.size or len(rest) - _LENGTH.size != _LENGTH.unpack_from(rest)[0]:
-        raise ProtocolError(AbortReason.INVALID_PARAMETER, "the lengths in the user identity contradict each other")
+        return None
     return Identity(kind, wants_response == 1, primary, rest[_LENGTH.size :])
 
 
