@@ -188,6 +188,12 @@ def test_1_5_dicom_comes_in_explicit_little_endian_unless_another_is_named(
         assert found.PixelData == gradient(40, 80).tobytes()
 
 
+def test_1_5_dicom_is_compressed_into_the_syntax_that_is_named(web: Web) -> None:
+    response = ask(web, PLAIN, contentType="application/dicom", transferSyntax=RLELossless)
+    assert response.headers["content-type"] == f"application/dicom; transfer-syntax={RLELossless}"
+    assert np.array_equal(read_part10(response.content).pixel_array, gradient(40, 80))
+
+
 def test_1_5_what_ohif_sends_gets_the_object_as_it_is_stored(web: Web) -> None:
     response = ask(web, BROKEN, contentType="application/dicom", transferSyntax="*", accept="*/*")
     assert read_part10(response.content).file_meta.TransferSyntaxUID == RLELossless
