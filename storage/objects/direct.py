@@ -13,6 +13,8 @@ import mmap
 import os
 from collections.abc import Iterable
 
+from storage.objects.payload import memory
+
 BLOCK_BYTES = 4096  # offsets, lengths and addresses are multiples of this: no block device asks for more
 BUFFER_BYTES = 1 << 20
 _BUFFERS = 8  # kept for the next file; one that many threads ask for at once is made and dropped
@@ -26,12 +28,16 @@ class DirectWriter:
         self.is_usable = True
         self._buffers: list[mmap.mmap] = []
 
+    def write_aligned(self, descriptor: int, content: memoryview) -> None:
+        """Write all of `content`, whose memory begins with a page, to a file that is empty. Raises OSError."""
+        self._flush(descriptor, content)
+
     def write(self, descriptor: int, chunks: Iterable[bytes | memoryview]) -> None:
         """Write `chunks` to a file that is empty and opened for writing. Raises OSError."""
         try:
             buffer = self._buffers.pop()
         except IndexError:
-            buffer = mmap.mmap(-1, BUFFER_BYTES)
+            buffer = memory(BUFFER_BYTES)
         with memoryview(buffer) as view:
             filled = 0
             for chunk in chunks:

@@ -3,8 +3,8 @@
 A put that fails with StorageUnavailable, or is not done by its deadline, opens the breaker: from then on puts are
 refused at once, so that the caller can divert them, until a probe finds the store answering. Nobody waits for a probe:
 it runs in the background, one at a time, when a put asks and the last one is `breaker_probe_s` ago. A put given up at
-its deadline goes on in its thread until the store's own timeouts end it; keys are used once, so it can leave an orphan
-but spoil nothing.
+its deadline goes on in its thread until the store's own timeouts end it; keys are used once, and the payload's memory
+is not used again, so it can leave an orphan but spoil nothing.
 """
 
 from __future__ import annotations
@@ -62,6 +62,7 @@ class GuardedStore:
         if self._open:
             self._ask_for_probe()
             raise StorageUnavailable("the object store was not answering; it is asked again in the background")
+        payload.keep()
         deadline_s = self._put_deadline_s + payload.size_bytes / _SLOWEST_BYTES_PER_S
         try:
             return self._workers.run(lambda: self._store.put(key, payload, meta=meta), deadline_s)

@@ -166,15 +166,20 @@ class LocalStore:
             return
         descriptor, source = self._create(target.parent)
         try:
-            if self._direct is not None and payload.size_bytes >= _DIRECT_FROM_BYTES:
-                self._direct.write(descriptor, payload.chunks())
-            else:
-                _write(descriptor, payload)
+            self._write(descriptor, payload)
             yield descriptor, source
         finally:
             os.close(descriptor)
             if source is not None:
                 source.unlink(missing_ok=True)
+
+    def _write(self, descriptor: int, payload: Payload) -> None:
+        if self._direct is None or payload.size_bytes < _DIRECT_FROM_BYTES:
+            _write(descriptor, payload)
+        elif payload.aligned is not None:
+            self._direct.write_aligned(descriptor, payload.aligned)
+        else:
+            self._direct.write(descriptor, payload.chunks())
 
     def _create(self, directory: Path) -> tuple[int, Path | None]:
         """A new file: unnamed in `directory`, which a crash cleans up by itself, or else a named one in staging."""

@@ -10,6 +10,7 @@ import hashlib
 import mmap
 import os
 import tempfile
+from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from types import TracebackType
 
 from storage.errors import StorageError, StorageFull, StorageUnavailable
 
+_IDLE_BUFFERS = 8  # of a process; with more objects coming in at once, the others get new memory
 HEADER_LIMIT_BYTES = 1 << 20  # of a preamble and file meta information; ours have less than 1 KiB
 _CHUNK = 1 << 20
 
@@ -26,15 +28,18 @@ _CHUNK = 1 << 20
 class Payload:
     """A finished object: `header` (preamble and file meta) followed by `body` (the data set, as received).
 
-    Exactly one of `body` and `path` holds the bytes: `body` the data set in memory, `path` a file with both.
+    Exactly one of `body` and `path` holds the bytes: `body` the data set in memory, `path` a file with both. Memory
+    from a spool is used again after `discard`, unless `keep` was called.
     """
 
     header: bytes
-    body: bytearray | bytes | None
+    body: bytearray | bytes | memoryview | None
     path: Path | None
     size_bytes: int
     sha256: str  # of the header and the data set's digest, see `integrity`; hex
     data_set_sha256: str  # of the data set alone, hex
+    aligned: memoryview | None = None  # header and body in one piece that begins with a page of memory
+    _buffer: mmap.mmap | None = None
 
     @classmethod
     def of(cls, body: bytes) -> Payload:
@@ -59,8 +64,11 @@ class Payload:
     ) -> Iterator[bytes | memoryview]:
         """The object's bytes in order, or a part of them; may be called again after a failed put.
 
-        Those in memory are views, not copies. Raises StorageUnavailable when the temporary file cannot be read.
+        Those in memory are views, not copies. Raises StorageUnavailable when the temporary file cannot be read, or
+        after `discard`.
         """
+        if self.path is None and self.body is None:
+            raise StorageUnavailable("the payload has been dropped")
         end = self.size_bytes if length is None else min(start + length, self.size_bytes)
         if self.path is None:
             for part, at in ((self.header, 0), (self.body or b"", len(self.header))):
@@ -103,10 +111,18 @@ class Payload:
         ):
             yield view
 
+    def keep(self) -> None:
+        """Somebody may still read the bytes after `discard`: their memory is not to be used again."""
+        self._buffer = None
+
     def discard(self) -> None:
-        """Drop the temporary file, if there is one and no store has adopted it."""
+        """Drop the temporary file, if there is one and no store has adopted it, or give the memory back."""
         if self.path is not None:
             self.path.unlink(missing_ok=True)
+        if self._buffer is not None:
+            buffer, self._buffer = self._buffer, None
+            self.body = self.aligned = None
+            _BUFFERS.give(buffer)
 
     def __enter__(self) -> Payload:
         return self
@@ -122,7 +138,7 @@ class Spool:
         self._header = header
         self._directory = directory
         self._memory_bytes = memory_bytes
-        self._body = bytearray()
+        self._buffer: mmap.mmap | None = None  # header and data set, while they are in memory
         self._descriptor: int | None = None
         self._path: Path | None = None
         self._hash = hashlib.sha256()
@@ -131,25 +147,31 @@ class Spool:
     def write(self, chunk: bytes | bytearray | memoryview) -> None:
         """Append `chunk` to the data set; it is copied, so the caller may reuse its buffer."""
         self._hash.update(chunk)
-        self.data_set_bytes += len(chunk)
         if self._descriptor is not None:
             self._write_file(chunk)
-        elif self.data_set_bytes <= self._memory_bytes:
-            self._body += chunk
+        elif self.data_set_bytes + len(chunk) <= self._memory_bytes:
+            self._write_memory(chunk)
         else:
             self._spill()
             self._write_file(chunk)
+        self.data_set_bytes += len(chunk)
 
     def finish(self) -> Payload:
         """The finished object; the spool must not be written to afterwards."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
+        size_bytes = len(self._header) + self.data_set_bytes
+        buffer, self._buffer = self._buffer, None
+        aligned = None if buffer is None else memoryview(buffer)[:size_bytes]
+        body = b"" if aligned is None else aligned[len(self._header) :]
         return Payload(
             header=self._header,
-            body=self._body if self._path is None else None,
+            body=body if self._path is None else None,
             path=self._path,
-            size_bytes=len(self._header) + self.data_set_bytes,
+            aligned=aligned,
+            _buffer=buffer,
+            size_bytes=size_bytes,
             sha256=integrity(self._header, self._hash.digest()),
             data_set_sha256=self._hash.hexdigest(),
         )
@@ -161,7 +183,19 @@ class Spool:
             self._descriptor = None
         if self._path is not None:
             self._path.unlink(missing_ok=True)
-        self._body = bytearray()
+        self._give_buffer_back()
+
+    def _write_memory(self, chunk: bytes | bytearray | memoryview) -> None:
+        start = len(self._header) + self.data_set_bytes
+        if self._buffer is None:
+            self._buffer = _BUFFERS.take(len(self._header) + self._memory_bytes)
+            self._buffer[: len(self._header)] = self._header
+        self._buffer[start : start + len(chunk)] = chunk
+
+    def _give_buffer_back(self) -> None:
+        if self._buffer is not None:
+            buffer, self._buffer = self._buffer, None
+            _BUFFERS.give(buffer)
 
     def _spill(self) -> None:
         try:
@@ -169,9 +203,12 @@ class Spool:
         except OSError as error:
             raise StorageFull(f"cannot create a temporary file: {error.strerror}") from error
         self._path = Path(name)
-        self._write_file(self._header)
-        self._write_file(self._body)
-        self._body = bytearray()
+        if self._buffer is None:
+            self._write_file(self._header)
+            return
+        with memoryview(self._buffer) as view, view[: len(self._header) + self.data_set_bytes] as received:
+            self._write_file(received)
+        self._give_buffer_back()
 
     def _write_file(self, chunk: bytes | bytearray | memoryview) -> None:
         assert self._descriptor is not None
@@ -211,3 +248,31 @@ def integrity(header: bytes, data_set_digest: bytes) -> str:
     It covers every byte, and the data set, nearly all of them, is hashed once for both hashes.
     """
     return hashlib.sha256(header + data_set_digest).hexdigest()
+
+
+class _Buffers:
+    """Memory for objects that come in: whole pages, as direct writes want it, and warm from the object before."""
+
+    def __init__(self) -> None:
+        self._idle: deque[mmap.mmap] = deque(maxlen=_IDLE_BUFFERS)
+
+    def take(self, size_bytes: int) -> mmap.mmap:
+        """At least so much."""
+        wanted = -(-max(size_bytes, 1) // mmap.PAGESIZE) * mmap.PAGESIZE
+        try:
+            buffer = self._idle.pop()
+        except IndexError:
+            return memory(wanted)
+        return buffer if len(buffer) == wanted else memory(wanted)
+
+    def give(self, buffer: mmap.mmap) -> None:
+        """Nobody may read or write it any more."""
+        self._idle.append(buffer)
+
+
+def memory(size_bytes: int) -> mmap.mmap:
+    """Memory of this process, in pages."""
+    return mmap.mmap(-1, size_bytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+
+
+_BUFFERS = _Buffers()

@@ -57,6 +57,13 @@ def spooled(directory: Path, body: bytes = BODY) -> Payload:
     return spool.finish()
 
 
+def spooled_in_memory(directory: Path, body: bytes) -> Payload:
+    """A payload in memory as it comes from a spool."""
+    spool = Spool(HEADER, directory=directory, memory_bytes=1 << 20)
+    spool.write(body)
+    return spool.finish()
+
+
 def content(store: ObjectStore, key: str, **where: int) -> bytes:
     """The bytes of an object, or of a range of it."""
     return b"".join(store.read(key, **where))

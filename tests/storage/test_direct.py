@@ -13,7 +13,7 @@ import pytest
 from storage.objects.base import ObjectMeta
 from storage.objects.direct import BLOCK_BYTES, BUFFER_BYTES, DirectWriter
 from storage.objects.local import LocalStore
-from tests.storage.stored import HEADER, content, new_key, pattern, payload
+from tests.storage.stored import HEADER, content, new_key, pattern, payload, spooled_in_memory
 
 SIZES = [0, 1, BLOCK_BYTES, BLOCK_BYTES + 1, BUFFER_BYTES - 1, BUFFER_BYTES, 2 * BUFFER_BYTES + BLOCK_BYTES + 7]
 
@@ -96,3 +96,13 @@ def test_the_local_store_writes_directly_what_is_large_and_when_it_may(
     store.put(key, payload(pattern(size)), meta=ObjectMeta())
     assert content(store, key) == HEADER + pattern(size)
     assert len(used) == expected
+
+
+def test_an_object_that_was_received_in_memory_is_written_from_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(DirectWriter, "write", None)  # which would copy it
+    store, key, body = LocalStore(tmp_path / "store"), new_key(), pattern(100_001)
+    with spooled_in_memory(tmp_path, body) as taken:
+        store.put(key, taken, meta=ObjectMeta())
+    assert content(store, key) == HEADER + body

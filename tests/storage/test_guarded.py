@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from os import kill
+from pathlib import Path
 
 import pytest
 
@@ -16,7 +17,7 @@ from storage.objects.guarded import GuardedStore
 from tests.servers.object_stores import S3Server
 from tests.servers.process import wait_until
 from tests.storage.conftest import open_s3
-from tests.storage.stored import BODY, HEADER, StubbornStore, content, is_absent, new_key, payload
+from tests.storage.stored import BODY, HEADER, StubbornStore, content, is_absent, new_key, payload, spooled_in_memory
 
 NOTHING = ObjectMeta()
 
@@ -113,6 +114,18 @@ def test_a_put_that_was_given_up_may_still_finish_and_harms_nothing(store: Guard
     wait_until(lambda: store.waiting == 0, what="the thread being free again")
     inner.put(key, payload(), meta=NOTHING)
     assert content(inner, given_up) == HEADER + b"late"
+
+
+def test_a_put_that_was_given_up_reads_its_own_bytes_though_the_next_object_has_come(
+    store: GuardedStore, inner: HangingStore, tmp_path: Path
+) -> None:
+    key, inner.go_on = new_key(), threading.Event()
+    with spooled_in_memory(tmp_path, BODY) as taken, pytest.raises(StorageUnavailable):
+        store.put(key, taken, meta=NOTHING)
+    with spooled_in_memory(tmp_path, bytes(len(BODY))):
+        inner.go_on.set()
+        wait_until(lambda: not is_absent(inner, key))
+    assert content(inner, key) == HEADER + BODY
 
 
 def test_the_number_of_puts_given_up_is_bounded(store: GuardedStore, inner: HangingStore) -> None:

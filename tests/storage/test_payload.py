@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import mmap
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from storage.errors import StorageError, StorageFull, StorageUnavailable
 from storage.objects.payload import HEADER_LIMIT_BYTES, Spool, read_back
-from tests.storage.stored import BODY, HEADER, payload, spooled
+from tests.storage.stored import BODY, HEADER, payload, spooled, spooled_in_memory
 
 
 @pytest.mark.parametrize("memory_bytes", [0, 5, 11, 1 << 20])
@@ -129,3 +131,39 @@ def test_a_read_that_fails_leaves_no_temporary_file(tmp_path: Path) -> None:
     with pytest.raises(StorageUnavailable):
         read_back(broken(), len(HEADER), directory=tmp_path, memory_bytes=0)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_memory_is_used_again_once_the_payload_is_dropped_and_not_before(tmp_path: Path) -> None:
+    first = spooled_in_memory(tmp_path, BODY)
+    second = spooled_in_memory(tmp_path, BODY[::-1])
+    assert b"".join(first.chunks()) == HEADER + BODY
+    buffer = second._buffer
+    second.discard()
+    with pytest.raises(StorageUnavailable):
+        list(second.chunks())
+    third = spooled_in_memory(tmp_path, b"third")
+    assert third._buffer is buffer
+    assert b"".join(third.chunks()) == HEADER + b"third"
+    assert b"".join(first.chunks()) == HEADER + BODY
+
+
+def test_memory_that_is_kept_is_not_used_again(tmp_path: Path) -> None:
+    kept = spooled_in_memory(tmp_path, BODY)
+    kept.keep()
+    kept.discard()
+    spooled_in_memory(tmp_path, b"another")
+    assert b"".join(kept.chunks()) == HEADER + BODY
+
+
+def test_an_object_in_memory_lies_in_one_piece_from_a_page_on(tmp_path: Path) -> None:
+    taken = spooled_in_memory(tmp_path, BODY)
+    assert taken.aligned == HEADER + BODY
+    assert np.frombuffer(taken.aligned, np.uint8).ctypes.data % mmap.PAGESIZE == 0
+
+
+@pytest.mark.parametrize("memory_bytes", [0, 1 << 20])
+def test_nothing_at_all_is_an_object_too(tmp_path: Path, memory_bytes: int) -> None:
+    spool = Spool(b"", directory=tmp_path, memory_bytes=memory_bytes)
+    spool.write(b"")
+    with spool.finish() as taken:
+        assert (taken.size_bytes, b"".join(taken.chunks())) == (0, b"")
