@@ -12,6 +12,7 @@ from bench.target import Target
 DICOM = 'multipart/related; type="application/dicom"; transfer-syntax=*'
 OCTETS = 'multipart/related; type="application/octet-stream"; transfer-syntax=*'
 JSON = "application/dicom+json"
+IMAGE_BYTES = 512 * 512 * 2  # of a CT
 
 
 class WrongAnswer(Exception):
@@ -35,6 +36,11 @@ def data_set(part10: bytes | bytearray) -> bytes:
 def digest(part10: bytes | bytearray) -> str:
     """SHA-256 of the data set: senders and servers differ in file meta information."""
     return hashlib.sha256(data_set(part10)).hexdigest()
+
+
+def image_digest(part10: bytes | bytearray) -> str:
+    """SHA-256 of a CT's pixel data, the last element: alike in whatever way elements are written."""
+    return hashlib.sha256(part10[-IMAGE_BYTES:]).hexdigest()
 
 
 def search(target: Target, path: str) -> list[dict[str, Any]]:

@@ -83,6 +83,7 @@ class Template:
         encoded = bytes(buffer.getbuffer())
         places = {digits: key for key, digits in _PLACEHOLDERS.items()}
         pattern = b"|".join(re.escape(text.encode()) for text in places)
+        self.implicit = implicit
         self._pieces: list[bytes] = []
         self._keys: list[str] = []
         end = 0

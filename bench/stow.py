@@ -80,7 +80,7 @@ def run(
                 item.add(name, objects / post(servers[name], messages, max(1, count)))
             sample = {uid(first + number): files[number] for number in chooser.sample(range(objects), min(3, objects))}
             for target in servers.values():
-                verify(target, who, series, objects, sample)
+                verify(target, who, series, objects, sample, implicit=template.implicit)
     for item in measures.values():
         print(measure.line(item), flush=True)
     return list(measures.values())
