@@ -190,13 +190,19 @@ class Matching(Parameters):
             walked.c.site_id == self._site(),
             walked.c.attribute == self._bind(tag),
             first(walked.c.form),
-            *(self._owns_form(walked.c.owner, tag, begins(form.c.form)) for begins in others),
+            *(self._opens(walked.c.owner, tag, begins) for begins in others),
         )
-        everywhere = (self._owns_form(table.c.id, tag, begins(form.c.form)) for begins in (first, *others))
-        found = Condition(attribute.level, and_(*everywhere))
+        found = Condition(attribute.level, and_(*(self._opens(table.c.id, tag, one) for one in (first, *others))))
         if attribute.level is Level.STUDY:
             found.candidates.append(Candidates(table, (query,)))
         return found
+
+    def _opens(self, owner: ColumnElement[Any], tag: int, comparison: Comparison) -> ColumnElement[bool]:
+        """Whether a row has such an opening. No EXISTS: PostgreSQL would read the whole table of forms once for it."""
+        held = select(form.c.owner).where(
+            form.c.owner == owner, form.c.attribute == self._bind(tag), comparison(form.c.form)
+        )
+        return held.limit(1).scalar_subquery().is_not(None)
 
     def _among(self, attribute: IndexedAttribute, wanted: Sequence[str]) -> Condition:
         self.shape.append("among")
@@ -321,10 +327,8 @@ class Matching(Parameters):
         return several
 
     def _has_form(self, attribute: IndexedAttribute, comparison: ColumnElement[bool]) -> ColumnElement[bool]:
-        return self._owns_form(TABLES[attribute.level].c.id, attribute.tag, comparison)
-
-    def _owns_form(self, owner: ColumnElement[Any], tag: int, comparison: ColumnElement[bool]) -> ColumnElement[bool]:
-        return exists().where(form.c.owner == owner, form.c.attribute == self._bind(tag), comparison)
+        owner = TABLES[attribute.level].c.id
+        return exists().where(form.c.owner == owner, form.c.attribute == self._bind(attribute.tag), comparison)
 
     def _forms(self, attribute: IndexedAttribute, comparison: ColumnElement[bool]) -> Select[Any]:
         mine = and_(form.c.site_id == self._site(), form.c.attribute == self._bind(attribute.tag))

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import Select, bindparam, func, select
+from sqlalchemy import BindParameter, Select, bindparam, func, select, union
 from sqlalchemy.sql.elements import ClauseElement
 from sqlalchemy.sql.expression import FromClause
 
@@ -268,7 +268,12 @@ class _Run:
 
 
 def _bounded(candidates: Candidates) -> Any:
-    return candidates.query.limit(bindparam("bound"))
+    """At most `bound` ids. Several queries stop at it each; their union would be made whole before it is cut."""
+    bound: BindParameter[int] = bindparam("bound")
+    if len(candidates.queries) == 1:
+        return candidates.query.limit(bound)
+    parts = (query.distinct().limit(bound).subquery() for query in candidates.queries)
+    return union(*(select(*part.c) for part in parts)).limit(bound)
 
 
 def _level_of(candidates: Candidates) -> Level:
