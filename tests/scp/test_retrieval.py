@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -426,3 +428,29 @@ def test_more_destinations_at_once_than_allowed_wait_and_then_fail(tmp_path: Pat
         with door.server._door.outgoing:
             outcomes = move(association, identifier("STUDY", study=STUDY))
         assert (outcomes[-1].status.code, counts(outcomes[-1])) == (0xA702, (0, 4, 0))
+
+
+def test_a_destination_that_hangs_holds_up_no_other(dcmtk: Dcmtk, tmp_path: Path) -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as mute,  # takes the connection and says nothing
+        storescp(dcmtk, tmp_path / "dest") as there,
+        moving(tmp_path, destination(mute.getsockname()[1], "MUTE"), destination(there.port), artim_timeout_s=60.0) as (
+            door,
+            association,
+        ),
+    ):
+        stuck: list[Outcome] = []
+        other = threading.Thread(
+            target=lambda: stuck.extend(move(association, identifier("STUDY", study=STUDY), "MUTE"))
+        )
+        other.start()
+        connection, _ = mute.accept()
+        offers = [Offer(STUDY_ROOT + MOVE, (IMPLICIT,))]
+        with open_association(
+            Remote("BRIDGE", "127.0.0.1", door.port), offers, calling_ae_title="WS", dimse=DIMSE
+        ) as second:
+            outcomes = move(second, identifier("STUDY", study=STUDY))
+        assert (counts(outcomes[-1]), stuck) == ((4, 0, 0), [])
+        connection.close()
+        other.join(20)
+        assert (stuck[-1].status.code, counts(stuck[-1])) == (0xA702, (0, 4, 0))
