@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import (
@@ -23,14 +22,14 @@ from sqlalchemy import (
     or_,
     select,
     true,
-    union,
 )
 
 from storage.attributes import BY_PATH, COMPUTED, MATCHABLE_COMPUTED, IndexedAttribute
 from storage.errors import InvalidQuery
 from storage.index import values
+from storage.index.conditions import TABLES, Candidates, Condition
 from storage.index.parameters import Comparison, Parameters, successor
-from storage.index.schema import IDENTITY, STUDY_LOOKUPS, form, gram, instance, key_column, series, study
+from storage.index.schema import IDENTITY, STUDY_LOOKUPS, form, gram, key_column, study
 from storage.index.sql import Among, Matches
 from storage.names import fold, ways
 from storage.query import (
@@ -53,8 +52,6 @@ from storage.query import (
 )
 from storage.records import Level
 
-TABLES: dict[Level, Table] = {Level.STUDY: study, Level.SERIES: series, Level.INSTANCE: instance}
-DEPTH = {Level.STUDY: 0, Level.SERIES: 1, Level.INSTANCE: 2}
 GRAMS_TRIED = 6  # of one literal
 _COMPUTED: dict[tuple[int, ...], IndexedAttribute] = {
     (COMPUTED[keyword][0],): IndexedAttribute(
@@ -62,28 +59,6 @@ _COMPUTED: dict[tuple[int, ...], IndexedAttribute] = {
     )
     for keyword, column in zip(MATCHABLE_COMPUTED, ("modalities", "sop_classes"), strict=True)
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Candidates:
-    """Ids of `table` among which every match is."""
-
-    table: Table
-    queries: tuple[Select[Any], ...]  # each of one column of ids
-
-    @property
-    def query(self) -> Any:
-        """All of them as one."""
-        return self.queries[0] if len(self.queries) == 1 else union(*self.queries)
-
-
-@dataclass(slots=True)
-class Condition:
-    """One criterion: what each row must satisfy, its level, and where to look first."""
-
-    level: Level
-    predicate: ColumnElement[bool]
-    candidates: list[Candidates] = field(default_factory=list)
 
 
 class Matching(Parameters):

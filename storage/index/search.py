@@ -13,17 +13,17 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import BindParameter, Select, bindparam, func, select, union
+from sqlalchemy import Select, bindparam, func, select
 from sqlalchemy.sql.elements import ClauseElement
 from sqlalchemy.sql.expression import FromClause
 
 from storage.attributes import ATTRIBUTES
 from storage.errors import InvalidQuery
+from storage.index.conditions import DEPTH, TABLES, Candidates, Condition
 from storage.index.database import Database, Prepared, Session
-from storage.index.matching import DEPTH, TABLES, Candidates, Condition, Matching
+from storage.index.matching import Matching
 from storage.index.schema import instance, series, site, study
 from storage.index.sql import Among, at
 from storage.query import Found, Page, Query
@@ -170,7 +170,7 @@ class _Run:
         best: tuple[Candidates, list[int]] | None = None
         everyone = (one for condition in self._conditions for one in condition.candidates)
         for number, candidates in enumerate(everyone):
-            statement = self._prepared(("candidates", number), partial(_bounded, candidates))
+            statement = self._prepared(("candidates", number), candidates.bounded)
             rows = self._session.rows(statement, {**self._parameters, "bound": bound + 1})
             if len(rows) <= bound:
                 best = (candidates, sorted({row for (row,) in rows}))
@@ -265,15 +265,6 @@ class _Run:
         rows = self._session.rows(_FETCH[level], {"ids": self._session.listing(ids)})
         found = {row[0]: _found(self._query.site, level, row) for row in rows}
         return [found[row] for row in ids]
-
-
-def _bounded(candidates: Candidates) -> Any:
-    """At most `bound` ids. Several queries stop at it each; their union would be made whole before it is cut."""
-    bound: BindParameter[int] = bindparam("bound")
-    if len(candidates.queries) == 1:
-        return candidates.query.limit(bound)
-    parts = (query.distinct().limit(bound).subquery() for query in candidates.queries)
-    return union(*(select(*part.c) for part in parts)).limit(bound)
 
 
 def _level_of(candidates: Candidates) -> Level:
