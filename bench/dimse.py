@@ -27,7 +27,7 @@ from bench.rival import SINK
 from bench.senders import SYSTEM_FOLDERS
 from bench.servers import add_arguments, targets, variant
 from bench.target import Target, free_port, wait_for_port
-from bridge.config import Dimse
+from bridge.settings import Dimse
 from scp.command import SUCCESS, Command, CommandField, Element, Status
 from scp.proposal import Accepted
 from scp.scu import Offer, Outgoing, Remote, open_association

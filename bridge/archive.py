@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bridge.config import Settings
 from bridge.errors import NotFound, NotOnline, Unavailable
+from bridge.settings import Settings
 from storage.errors import ObjectNotFound, StorageUnavailable
 from storage.index import open_index
 from storage.index.base import Index

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from bridge.addresses import is_loopback
 from bridge.archive import index_url, s3_settings
-from bridge.config import Settings
 from bridge.errors import ConfigError
+from bridge.settings import Settings
 from bridge.supervisor import check_packages
 from storage.errors import StorageError
 from storage.index import open_index

@@ -12,7 +12,6 @@ from time import perf_counter
 
 from bridge import audit, decisions, metrics
 from bridge.archive import HOT, Archive
-from bridge.config import Ingest, Peer
 from bridge.describe import Description, describe
 from bridge.errors import (
     BridgeError,
@@ -27,6 +26,7 @@ from bridge.metadata import packed
 from bridge.object_meta import instance_meta
 from bridge.peers import assume
 from bridge.retention import term
+from bridge.settings import Ingest, Peer
 from bridge.sop_classes import is_storable
 from storage.errors import IngestExpired, StorageFull, StorageUnavailable
 from storage.keys import ingest_id, instance_key, is_uid

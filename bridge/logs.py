@@ -6,7 +6,7 @@ import logging
 import sys
 
 from bridge import audit
-from bridge.config import Settings
+from bridge.settings import Settings
 
 _FORMAT = "%(asctime)s %(levelname)-7s %(name)s[%(process)d] %(message)s"
 

@@ -16,9 +16,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import orjson
 
 from bridge.archive import Archive
-from bridge.config import CalledTitle, Peer, Settings, load, peer_from
+from bridge.config import load, peer_from
 from bridge.errors import ConfigError
 from bridge.passcodes import is_entry
+from bridge.settings import CalledTitle, Peer, Settings
 from storage.errors import StorageError
 from storage.index.registry import PeerDefinition
 from storage.keys import SITE, is_uid

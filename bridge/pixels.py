@@ -17,11 +17,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
-from bridge import config
 from bridge.ahead import in_order
 from bridge.errors import NotAcceptable, Unavailable
 from bridge.frames import PixelDescription
 from bridge.pixel_job import Job, receive, receive_answer_head, send_job
+from bridge.settings import Pixels
 
 _ROOT = Path(__file__).parents[1]
 _EXIT_GRACE_S = 10.0  # a worker leaves by itself this long after the pool has stopped using it
@@ -32,7 +32,7 @@ _ATTEMPTS = 2  # a worker may be killed from outside; a frame that kills two is 
 class PixelPool:
     """Decodes and encodes frames in worker processes."""
 
-    def __init__(self, settings: config.Pixels) -> None:
+    def __init__(self, settings: Pixels) -> None:
         self._settings = settings
         self._idle: list[_Worker] = []
         self._workers: set[_Worker] = set()

@@ -28,8 +28,9 @@ from typing import NoReturn
 
 from bridge import logs
 from bridge.addresses import is_loopback
-from bridge.config import Settings, load
+from bridge.config import load
 from bridge.errors import ConfigError
+from bridge.settings import Settings
 
 _LOG = logging.getLogger(__name__)
 _PR_SET_PDEATHSIG = 1

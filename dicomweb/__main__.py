@@ -11,7 +11,8 @@ import uvicorn
 
 from bridge import logs, steady
 from bridge.archive import open_archive
-from bridge.config import Settings, load
+from bridge.config import load
+from bridge.settings import Settings
 from dicomweb.app import create_app
 from dicomweb.deps import open_door
 from dicomweb.protocol import limited_protocol

@@ -11,8 +11,8 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
-from bridge.config import Settings
 from bridge.errors import ConfigError
+from bridge.settings import Settings
 from dicomweb import (
     api_page,
     bulkdata,

@@ -7,8 +7,8 @@ from xml.etree import ElementTree as Xml
 
 import orjson
 
-from bridge.config import Settings
 from bridge.errors import NotAcceptable
+from bridge.settings import Settings
 from dicomweb.deps import Call, service_root
 from dicomweb.negotiate import PLAIN_JSON
 from dicomweb.reply import Reply, whole

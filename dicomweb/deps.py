@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 
 from bridge.access import Gate, Principal
 from bridge.archive import Archive
-from bridge.config import Settings
 from bridge.errors import InvalidRequest
 from bridge.render import Render
 from bridge.render.thumbnails import Thumbnails
 from bridge.retrieve import Retrieve
 from bridge.search import Answers
+from bridge.settings import Settings
 from dicomweb.bodies import BodyCache
 from dicomweb.negotiate import Wish, members
 from dicomweb.params import parse_pairs

@@ -11,7 +11,7 @@ import time
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bridge import metrics
-from bridge.config import Settings
+from bridge.settings import Settings
 from dicomweb import problem
 from dicomweb.cors import Cors, Header
 from dicomweb.endpoint import ROUTE_KEY, SCOPES, SENT_KEY, Endpoint

@@ -6,7 +6,7 @@ import re
 from http import HTTPStatus
 from typing import Any
 
-from bridge.config import Settings
+from bridge.settings import Settings
 from dicomweb import problem
 from dicomweb.negotiate import JSON, PLAIN_JSON
 from dicomweb.resources import PARAMETERS, REQUIRED, RESOURCES, UID, Resource, keys, placed

@@ -14,7 +14,6 @@ import orjson
 
 from bridge.archive import Archive
 from bridge.arrival import Arrival
-from bridge.config import WebDestination
 from bridge.errors import BridgeError, InvalidRequest, OutOfResources, Unavailable
 from bridge.pulling.matches import (
     INSTANCES,
@@ -41,6 +40,7 @@ from bridge.pulling.remote import (
     Unreachable,
 )
 from bridge.pulling.selection import Days, Selection
+from bridge.settings import WebDestination
 from dicomweb.grammar import parse_media_type
 from dicomweb.multipart_reader import PartBegin, PartEnd, Reader
 from dicomweb.source_line import SourceLine

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bridge.config import Settings
+from bridge.settings import Settings
 from dicomweb.negotiate import DICOM, JSON, MULTIPART, PLAIN_JSON, XML, ZIP
 from storage.attributes import ATTRIBUTES, COMPUTED, MATCHABLE_COMPUTED
 from storage.records import Level

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
-from bridge.config import WebDestination
 from bridge.pulling.remote import Barred, Refused, TooMany, Unreachable
+from bridge.settings import WebDestination
 
 # Status -> what it means for whoever pulls (RFC 9110 §15, RFC 6585 §4, PS3.18 Table 10.6.3-1); other 4xx are Refused,
 # 5xx Unreachable.

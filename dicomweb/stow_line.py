@@ -16,12 +16,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from bridge.archive import Archive
-from bridge.config import ForwardRule, WebDestination
 from bridge.errors import NotAcceptable
 from bridge.forwarding.delivery import Courier, Line, NotWanted, Unreachable
 from bridge.forwarding.pace import Pace
 from bridge.outgoing import Representation
 from bridge.retrieve import Retrieve
+from bridge.settings import ForwardRule, WebDestination
 from bridge.syntaxes import lookup
 from dicomweb import multipart
 from storage.records import InstanceRecord

@@ -20,6 +20,7 @@ from pydicom.filereader import read_file_meta_info
 from pynetdicom import AE
 
 from bridge import config
+from bridge.settings import Settings
 from sample_data.generate import generate
 
 START_DEADLINE_S = 60.0
@@ -64,7 +65,7 @@ def send(files: list[Path], host: str, port: int, ae_title: str) -> int:
     return len(files)
 
 
-def addresses(settings: config.Settings) -> str:
+def addresses(settings: Settings) -> str:
     """What to open and type: the work list, a study's metadata, one rendered image, the DIMSE door."""
     service = f"http://{settings.http.host}:{settings.http.port}{settings.http.root}"
     found = json.loads(_get(settings, f"{settings.http.root}/instances?PatientID=DEMO-001&limit=1"))[0]
@@ -81,7 +82,7 @@ def addresses(settings: config.Settings) -> str:
     ))  # fmt: skip
 
 
-def _get(settings: config.Settings, path: str) -> bytes:
+def _get(settings: Settings, path: str) -> bytes:
     connection = http.client.HTTPConnection(settings.http.host, settings.http.port, timeout=10)
     try:
         connection.request("GET", path, headers={"Accept": "application/dicom+json"})
@@ -90,14 +91,14 @@ def _get(settings: config.Settings, path: str) -> bytes:
         connection.close()
 
 
-def _answers(settings: config.Settings) -> bool:
+def _answers(settings: Settings) -> bool:
     try:
         return isinstance(json.loads(_get(settings, f"{settings.http.root}/studies?limit=1")), list)
     except (OSError, ValueError, http.client.HTTPException):
         return False
 
 
-def _wait(settings: config.Settings, server: subprocess.Popen[bytes] | None) -> None:
+def _wait(settings: Settings, server: subprocess.Popen[bytes] | None) -> None:
     end = time.monotonic() + START_DEADLINE_S
     while not _answers(settings):
         if time.monotonic() > end or (server is not None and server.poll() is not None):

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from bridge import logs, steady
 from bridge.archive import open_archive
-from bridge.config import Settings, load
+from bridge.config import load
 from bridge.errors import ConfigError
+from bridge.settings import Settings
 from bridge.supervisor import open_dimse_sockets
 from scp.server import Server
 from storage.errors import StorageError

@@ -6,8 +6,8 @@ import logging
 import ssl
 from pathlib import Path
 
-from bridge.config import Tls
 from bridge.errors import ConfigError
+from bridge.settings import Tls
 from scp.tls import CIPHERS, VERSIONS
 
 _LOG = logging.getLogger(__name__)

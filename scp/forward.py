@@ -6,7 +6,6 @@ import contextlib
 from collections.abc import Callable, Iterator
 
 from bridge.archive import Archive
-from bridge.config import ForwardRule
 from bridge.errors import NotAcceptable
 from bridge.forwarding.delivery import Courier, Line, NotWanted, Unreachable
 from bridge.forwarding.pace import Pace
@@ -14,6 +13,7 @@ from bridge.forwarding.routing import destinations
 from bridge.forwarding.running import Forwarder
 from bridge.peers import Roster
 from bridge.retrieve import Retrieve
+from bridge.settings import ForwardRule
 from scp.command import Status
 from scp.connection import Broken
 from scp.reach import NoAssociation

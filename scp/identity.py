@@ -10,8 +10,8 @@ import struct
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-from bridge.config import Dimse, Peer
 from bridge.passcodes import admits
+from bridge.settings import Dimse, Peer
 from scp.negotiation import Item, Request
 from scp.peers import NO_REASON_GIVEN, Refused
 

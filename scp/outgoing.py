@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from bridge import identifiers
-from bridge.config import Dimse
 from bridge.identifiers import Document
+from bridge.settings import Dimse
 from scp import command as commands
 from scp import upper_layer
 from scp.command import NO_DATA_SET, WITH_DATA_SET, Command, CommandError, CommandField, Element, Response, Status

@@ -13,7 +13,7 @@ import struct
 import time
 from pathlib import Path
 
-from bridge.config import Peer
+from bridge.settings import Peer
 
 _PAID = struct.Struct("=dd")  # by bytes, by instances; the clock of the machine since its start
 _BURST_S = 0.25  # what a peer that has been quiet may deliver at once

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from bridge.addresses import is_loopback
-from bridge.config import Peer, Settings
 from bridge.peers import Network, Roster, network, roster
+from bridge.settings import Peer, Settings
 from scp.negotiation import APPLICATION_CONTEXT, PROTOCOL_VERSION, Request
 
 EVERY_SERVICE = ("echo", "store", "commitment", "find", "move", "get")

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from bridge.archive import Archive
-from bridge.config import Peer
 from bridge.errors import ConfigError
 from bridge.identifiers import Document
 from bridge.pulling.matches import (
@@ -39,6 +38,7 @@ from bridge.pulling.remote import (
     Unreachable,
 )
 from bridge.pulling.selection import Days, Selection
+from bridge.settings import Peer
 from bridge.syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN, STORABLE
 from scp.command import Element
 from scp.connection import Broken

@@ -5,9 +5,9 @@ from __future__ import annotations
 from bridge import commitment, identifiers, jobs, metrics
 from bridge.archive import Archive
 from bridge.commitment import Request
-from bridge.config import Peer
 from bridge.jobs import Job
 from bridge.peers import Roster
+from bridge.settings import Peer
 from bridge.syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
 from scp.command import SUCCESS
 from scp.commitment import event, report

@@ -13,8 +13,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from bridge.config import Dimse, Peer, Tls
 from bridge.errors import ConfigError
+from bridge.settings import Dimse, Peer, Tls
 from scp import proposal
 from scp.certificates import client_context
 from scp.connection import Broken, Connection

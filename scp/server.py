@@ -16,10 +16,10 @@ import time
 
 from bridge import ingest, metrics
 from bridge.archive import Archive
-from bridge.config import Tls
 from bridge.peers import Watch
 from bridge.retrieve import Retrieve
 from bridge.search import Answers
+from bridge.settings import Tls
 from scp.association import Association
 from scp.certificates import Certificates
 from scp.operation import Door, Intake

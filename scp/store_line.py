@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 
-from bridge.config import Settings
 from bridge.errors import NotAcceptable
 from bridge.forwarding.pace import Pace
 from bridge.retrieve import Retrieve
+from bridge.settings import Settings
 from bridge.syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 from scp.command import Status
 from scp.connection import Broken

@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bridge.archive import Archive
-from bridge.config import Peer
 from bridge.errors import BridgeError, ClassMismatch, OutOfResources, TooLarge, Unavailable
 from bridge.ingest import Delivery, begin, ingest
 from bridge.part10 import build_header
 from bridge.pulling.remote import Arrivals, Unreachable
+from bridge.settings import Peer
 from scp.command import SUCCESS, Command, Element, Status
 from scp.proposal import Accepted
 from scp.status import status_of

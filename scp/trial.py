@@ -7,9 +7,10 @@ import sys
 from pathlib import Path
 
 from bridge.archive import open_archive
-from bridge.config import Dimse, Peer, Tls, load
+from bridge.config import load
 from bridge.errors import ConfigError
 from bridge.peers import known
+from bridge.settings import Dimse, Peer, Tls
 from scp.command import SUCCESS
 from scp.connection import Broken
 from scp.contexts import IDENTIFIER_SYNTAXES, VERIFICATION

@@ -14,8 +14,9 @@ from rich.console import Console
 
 from bridge import logs
 from bridge.archive import Archive, index_url, open_archive, prepare_store
-from bridge.config import Settings, load
+from bridge.config import load
 from bridge.errors import BridgeError, ConfigError, NotOnline, Unavailable
+from bridge.settings import Settings
 from storage.errors import SchemaMismatch, StorageError, StorageUnavailable
 from storage.index import migrate as migrate_index
 from storage.records import Origin

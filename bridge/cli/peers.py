@@ -16,10 +16,10 @@ from rich.table import Table
 
 from bridge.archive import Archive
 from bridge.cli.context import ConfigOption, console, opened
-from bridge.config import Peer
 from bridge.errors import ConfigError, NotFound
 from bridge.passcodes import entry
 from bridge.peers import keep, known
+from bridge.settings import Peer
 
 peers = typer.Typer(help="Application entities of the DIMSE door.", no_args_is_help=True)
 _SETTINGS = tuple(item.name for item in fields(Peer) if item.name != "name")

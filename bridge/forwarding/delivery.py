@@ -17,11 +17,11 @@ from zoneinfo import ZoneInfo
 
 from bridge import audit, metrics
 from bridge.archive import Archive
-from bridge.config import ForwardRule
 from bridge.errors import BridgeError, Gone, NotFound
 from bridge.forwarding import orders
 from bridge.forwarding.orders import Order
 from bridge.forwarding.rules import hours_of, means
+from bridge.settings import ForwardRule
 from storage.index.base import Arrival
 from storage.index.registry import Job
 from storage.records import InstanceRecord, Origin

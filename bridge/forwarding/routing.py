@@ -11,10 +11,10 @@ from dataclasses import replace
 from datetime import timedelta
 
 from bridge.archive import Archive
-from bridge.config import ForwardRule
 from bridge.forwarding import orders
 from bridge.forwarding.orders import Order
 from bridge.forwarding.rules import means
+from bridge.settings import ForwardRule
 from storage.records import Change, ResourceRef
 
 CURSOR = "forwarding"

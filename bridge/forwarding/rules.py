@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from urllib.parse import urlsplit
 
-from bridge.config import ForwardRule, Peer, WebDestination
 from bridge.errors import ConfigError
+from bridge.settings import ForwardRule, Peer, WebDestination
 from storage.records import InstanceRecord
 
 PRIORITIES = ("high", "normal", "low")  # in the order of sending

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
-from bridge.config import Settings
 from bridge.errors import InvalidRequest, NotAcceptable
 from bridge.kinds import Kind
 from bridge.render.image import ImageRenderer
@@ -21,6 +20,7 @@ from bridge.render.waveform import WaveformRenderer
 from bridge.rendering.encoding import WITH_PROFILE
 from bridge.rendering.profiles import NO
 from bridge.retrieve import Retrieve
+from bridge.settings import Settings
 from storage.records import InstanceRecord
 
 

@@ -10,7 +10,6 @@ import orjson
 from PIL import Image
 
 from bridge.attributes import Attributes
-from bridge.config import Settings
 from bridge.errors import NotAcceptable, NotFound
 from bridge.extents import DataSetBytes
 from bridge.frame_reader import check_numbers, codestreams, frame_count, native_frames
@@ -28,6 +27,7 @@ from bridge.rendering.encoding import GIF, STILLS, animated
 from bridge.rendering.header import Header
 from bridge.rendering.profiles import NO, YES
 from bridge.rendering.refusal import Unpaintable
+from bridge.settings import Settings
 from bridge.syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, lookup
 from storage.records import InstanceRecord
 

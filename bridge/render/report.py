@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from bridge import documents
-from bridge.config import Settings
 from bridge.render.parameters import Parameters
 from bridge.render.subject import Rendered, Subject, rendered
+from bridge.settings import Settings
 
 
 class ReportRenderer:

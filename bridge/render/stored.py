@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from bridge.config import Settings
 from bridge.errors import NotAcceptable, NotFound
 from bridge.kinds import stored_types
 from bridge.outgoing import frame_table_of
 from bridge.render.parameters import Parameters
 from bridge.render.subject import Rendered, Subject
+from bridge.settings import Settings
 
 _DOCUMENT = "00420011"  # Encapsulated Document (PS3.3 §C.24.2)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from bridge.config import Settings
 from bridge.errors import InvalidRequest, NotAcceptable
 from bridge.kinds import ECG_CLASSES
 from bridge.render.parameters import Parameters
@@ -15,6 +14,7 @@ from bridge.rendering.encoding import STILLS, encoded
 from bridge.rendering.geometry import placed
 from bridge.rendering.profiles import NO, with_profile
 from bridge.rendering.refusal import Unpaintable
+from bridge.settings import Settings
 from bridge.waveforms import raster, svg
 from bridge.waveforms.sheet import SECONDS_SHOWN, Sheet, lay_out
 from bridge.waveforms.signals import read_recording

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from bridge.config import RetentionSettings
 from bridge.errors import ConfigError
 from bridge.retention import cn, de, fr, jp, keep, uk, us
 from bridge.retention.base import Facts, Policy, facts_from, is_disposable
+from bridge.settings import RetentionSettings
 from storage.records import InstanceRecord, Retention
 
 # A new policy is one file and one line here.

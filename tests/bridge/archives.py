@@ -13,9 +13,9 @@ from pydicom.filewriter import dcmwrite
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
 from bridge.archive import HOT, Archive, landing_name
-from bridge.config import Peer, Settings, Storage
 from bridge.ingest import Delivery, Receipt, begin, ingest
 from bridge.part10 import build_header, read_preamble
+from bridge.settings import Peer, Settings, Storage
 from storage.errors import StorageFull, StorageUnavailable
 from storage.index import migrate, open_index
 from storage.objects.base import ObjectInfo, ObjectMeta

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.compression import COMPRESSIONS, compression, producible
-from bridge.config import Pixels
 from bridge.errors import NotAcceptable
 from bridge.frames import PixelDescription
 from bridge.pixels import PixelPool
+from bridge.settings import Pixels
 from bridge.syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, TRANSFER_SYNTAXES
 from tests.bridge.frames_of import JPEG, RLE, Image, described, encoded, image
 

@@ -17,11 +17,11 @@ from pydicom.sequence import Sequence
 
 from bridge import encapsulating
 from bridge.compression import COMPRESSIONS
-from bridge.config import Pixels
 from bridge.derivation import Derivation
 from bridge.errors import NotAcceptable
 from bridge.part10 import build_header
 from bridge.pixels import PixelPool
+from bridge.settings import Pixels
 from bridge.syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, TRANSFER_SYNTAXES
 from bridge.transcode import convert
 from tests.bridge.frames_of import JPEG, RLE, Image, described, encoded, image

@@ -11,9 +11,9 @@ import pytest
 
 from bridge.archive import HOT, Archive
 from bridge.arrival import ingest_file
-from bridge.config import Ingest, Settings
 from bridge.errors import ClassMismatch, Conflict, InvalidInstance, OutOfResources, Unavailable
 from bridge.ingest import Delivery, begin, ingest
+from bridge.settings import Ingest, Settings
 from storage.records import Outcome, ResourceRef
 from tests.bridge.archives import (
     ORIGIN,

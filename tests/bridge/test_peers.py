@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from bridge.archive import Archive
-from bridge.config import CalledTitle, Peer, Settings, load
+from bridge.config import load
 from bridge.errors import ConfigError
 from bridge.peers import Watch, assume, check, keep, known
+from bridge.settings import CalledTitle, Peer, Settings
 from storage.errors import StorageUnavailable
 from storage.index.registry import PeerDefinition
 from tests.bridge.archives import open_test_archive

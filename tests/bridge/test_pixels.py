@@ -17,11 +17,11 @@ import pydicom.data
 import pytest
 from pydicom.uid import ExplicitVRLittleEndian
 
-from bridge.config import Pixels
 from bridge.errors import BridgeError, InvalidInstance, NotAcceptable, Unavailable
 from bridge.part10 import read_preamble
 from bridge.pixel_job import decoded_photometric_interpretation
 from bridge.pixels import PixelPool
+from bridge.settings import Pixels
 from bridge.syntaxes import TRANSFER_SYNTAXES
 from tests.bridge.frames_of import JPEG, LOSSLESS, RLE, described, encoded, image
 from tests.bridge.objects import Stored

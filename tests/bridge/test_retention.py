@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.config import RetentionSettings
 from bridge.errors import ConfigError
 from bridge.retention import POLICIES, disposable, term
 from bridge.retention.base import add_years
+from bridge.settings import RetentionSettings
 from storage.objects.meta import TAG_VALUE_LENGTH
 from storage.records import InstanceRecord, Location, ResourceRef, Retention
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from bridge.archive import HOT, Archive
-from bridge.config import Ingest, Peer, Settings
 from bridge.delete import delete
 from bridge.errors import ConfigError
 from bridge.relocate import deliver_landing
 from bridge.scrub import rebuild, verify
+from bridge.settings import Ingest, Peer, Settings
 from bridge.settle import dismiss, promote
 from storage.index import migrate, open_index
 from storage.objects.payload import Payload

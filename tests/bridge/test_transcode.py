@@ -26,10 +26,10 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from bridge.config import Pixels
 from bridge.errors import BridgeError, NotAcceptable, Unavailable
 from bridge.extents import Plain
 from bridge.pixels import PixelPool
+from bridge.settings import Pixels
 from bridge.syntaxes import GE_IMPLICIT_VR_BIG_ENDIAN_PIXELS, lookup
 from bridge.transcode import convert
 from bridge.words import swap_words

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.config import Peer as KnownPeer
+from bridge.settings import Peer as KnownPeer
 from tests.scp.running import RunningDoor, running_door, settings
 from tests.scp.wire import (
     ASSOCIATE_AC,

@@ -12,7 +12,7 @@ from pydicom.uid import CTImageStorage
 
 from bridge import commitment, identifiers
 from bridge.commitment import Failure, Reference, Request
-from bridge.config import Peer as KnownPeer
+from bridge.settings import Peer as KnownPeer
 from scp.certificates import server_context
 from scp.commitment import ALL_COMMITTED, FAILURES_EXIST, report
 from scp.contexts import STORAGE_COMMITMENT

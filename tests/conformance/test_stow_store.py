@@ -17,7 +17,7 @@ import pytest
 from pydicom.uid import ImplicitVRLittleEndian
 
 from bridge.archive import Archive
-from bridge.config import Ingest, Settings
+from bridge.settings import Ingest, Settings
 from storage.errors import StorageUnavailable
 from storage.records import ResourceRef
 from tests.bridge.archives import moody

@@ -13,8 +13,8 @@ from PIL import Image
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 
-from bridge.config import Rendering, Settings
 from bridge.render import Render
+from bridge.settings import Rendering, Settings
 from bridge.syntaxes import TRANSFER_SYNTAXES
 from storage.records import ResourceRef
 from tests.bridge.frames_of import described, encoded

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from bridge.config import Http, Settings
+from bridge.settings import Http, Settings
 from tests.bridge.archives import open_test_archive
 from tests.dicomweb.web import CT, ROOT, SERIES, STUDY, ct, fill, open_web, save, serving
 from tests.servers.nginx import Nginx, Upstream, nginx

@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from bridge.config import Http, Settings
+from bridge.settings import Http, Settings
 from dicomweb.app import ROUTES
 from dicomweb.openapi import document
 from dicomweb.resources import PARAMETERS, RESOURCES

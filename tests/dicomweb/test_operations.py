@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from bridge.access import add_key
-from bridge.config import Settings
+from bridge.settings import Settings
 from dicomweb.app import create_app
 from dicomweb.deps import open_door, service_root
 from storage.errors import StorageUnavailable

@@ -19,7 +19,7 @@ import pytest
 
 from bridge.archive import index_url, open_archive
 from bridge.arrival import ingest_file
-from bridge.config import Settings, Storage
+from bridge.settings import Settings, Storage
 from storage.index import migrate
 from tests.conftest import REPOSITORY
 from tests.dicomweb.web import CT, ORIGIN, ROOT, SERIES, STUDY, ct, save

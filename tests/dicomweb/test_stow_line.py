@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from bridge.archive import Archive
-from bridge.config import ForwardRule, WebDestination
 from bridge.forwarding.delivery import NotWanted, Unreachable
 from bridge.retrieve import Retrieve
+from bridge.settings import ForwardRule, WebDestination
 from dicomweb.stow_line import courier
 from storage.records import InstanceRecord
 from tests.bridge.archives import SERIES, STUDY, data_set, open_test_archive, receive

@@ -23,7 +23,7 @@ from starlette.types import ASGIApp
 
 from bridge.archive import Archive
 from bridge.arrival import ingest_file
-from bridge.config import Http, Settings
+from bridge.settings import Http, Settings
 from dicomweb.__main__ import uvicorn_config
 from dicomweb.app import create_app
 from dicomweb.deps import Door, open_door

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from bridge import config
+from bridge import config, settings
 from tests.conftest import REPOSITORY
 
 PAGE = REPOSITORY / "docs" / "configuration.md"
@@ -31,15 +31,15 @@ def shown(value: object) -> str:
 
 def defaults() -> Iterator[tuple[str, str]]:
     """Every setting and what the page should say its default is."""
-    settings = config.Settings(node="the host name")
+    made = settings.Settings(node="the host name")
     for name in config.known_names():
-        value: object = settings
+        value: object = made
         for part in name.split("."):
             value = getattr(value, part)
         yield name, "the host name" if name == "node" else shown(value)
     for table, cls in (
-        ("peers", config.Peer), ("ae_titles", config.CalledTitle), ("forward_rules", config.ForwardRule),
-        ("web_destinations", config.WebDestination),
+        ("peers", settings.Peer), ("ae_titles", settings.CalledTitle), ("forward_rules", settings.ForwardRule),
+        ("web_destinations", settings.WebDestination),
     ):  # fmt: skip
         for item in fields(cls):
             yield f"{table}.{item.name}", "required" if item.default is MISSING else shown(item.default)

@@ -12,7 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from bridge.config import Tls
+from bridge.settings import Tls
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bridge.archive import Archive
-from bridge.config import Dimse, Ingest, Peer, Settings
+from bridge.settings import Dimse, Ingest, Peer, Settings
 from scp.operation import Intake
 from scp.server import INGEST, Server
 from tests.bridge.archives import open_test_archive

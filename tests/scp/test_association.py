@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.config import Peer as KnownPeer
+from bridge.settings import Peer as KnownPeer
 from scp.association import _LINGER_S
 from tests.bridge.archives import SERIES, data_set
 from tests.conftest import Dcmtk

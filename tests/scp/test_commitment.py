@@ -15,9 +15,9 @@ from pydicom.dataset import Dataset
 from pydicom.uid import MRImageStorage
 
 from bridge import commitment, identifiers
-from bridge.config import Commitment, Peer, Settings
-from bridge.config import Sender as SenderSettings
 from bridge.jobs import Job
+from bridge.settings import Commitment, Peer, Settings
+from bridge.settings import Sender as SenderSettings
 from scp.contexts import STORAGE_COMMITMENT
 from scp.sender import Sender
 from tests.bridge.archives import SERIES, Clock, data_set, moody, receive

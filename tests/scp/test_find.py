@@ -11,7 +11,7 @@ import pytest
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 
-from bridge.config import Peer as KnownPeer
+from bridge.settings import Peer as KnownPeer
 from tests.bridge.archives import SERIES, STUDY, data_set, receive
 from tests.scp.asking import PATIENT_ROOT, STUDY_ROOT, encoded, find, keys, open_query, send_find
 from tests.scp.running import RunningDoor, running_door, settings

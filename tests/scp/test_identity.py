@@ -11,10 +11,10 @@ from pynetdicom import AE
 from pynetdicom.pdu_primitives import UserIdentityNegotiation
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
-from bridge.config import Peer as KnownPeer
 from bridge.errors import ConfigError
 from bridge.passcodes import entry
 from bridge.peers import check
+from bridge.settings import Peer as KnownPeer
 from tests.bridge.archives import part10
 from tests.conftest import Dcmtk
 from tests.scp.running import RunningDoor, running_door, settings

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.config import Peer as KnownPeer
+from bridge.settings import Peer as KnownPeer
 from scp.pace import Pace, pace_of
 from tests.bridge.archives import SERIES, data_set
 from tests.scp.running import running_door, settings, wait_for

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from bridge.config import CalledTitle, Peer
 from bridge.errors import ConfigError
+from bridge.settings import CalledTitle, Peer
 from scp import negotiation
 from scp.peers import (
     CALLED_AE_NOT_RECOGNISED,

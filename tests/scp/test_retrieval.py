@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from bridge import identifiers
-from bridge.config import Dimse
-from bridge.config import Peer as KnownPeer
 from bridge.ingest import Delivery, begin, ingest
 from bridge.part10 import build_header
+from bridge.settings import Dimse
+from bridge.settings import Peer as KnownPeer
 from scp.command import Command, Element, Status
 from scp.outgoing import Outcome
 from scp.proposal import Accepted

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from bridge.config import Dimse
-from bridge.config import Peer as KnownPeer
+from bridge.settings import Dimse
+from bridge.settings import Peer as KnownPeer
 from scp.connection import PeerGone, PeerSilent
 from scp.scu import NoAssociation, Offer, OperationFailed, Outgoing, Remote, open_association, remote_of
 from scp.upper_layer import ProtocolError

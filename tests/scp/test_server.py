@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.config import Peer as KnownPeer
+from bridge.settings import Peer as KnownPeer
 from storage.index import migrate
 from tests.bridge.archives import SERIES, data_set
 from tests.conftest import REPOSITORY, Dcmtk

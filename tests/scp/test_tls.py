@@ -18,9 +18,9 @@ from pydicom.uid import ExplicitVRLittleEndian
 from pynetdicom import AE
 from pynetdicom.sop_class import CTImageStorage, Verification  # type: ignore[attr-defined]
 
-from bridge.config import Dimse, Settings, Tls
-from bridge.config import Peer as KnownPeer
 from bridge.errors import ConfigError
+from bridge.settings import Dimse, Settings, Tls
+from bridge.settings import Peer as KnownPeer
 from scp.certificates import Certificates, client_context, server_context
 from scp.scu import NoAssociation
 from scp.trial import attempt

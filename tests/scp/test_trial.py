@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from bridge.config import Dimse, Tls
-from bridge.config import Peer as KnownPeer
+from bridge.settings import Dimse, Tls
+from bridge.settings import Peer as KnownPeer
 from scp.scu import NoAssociation
 from scp.trial import attempt
 from tests.scp.device import device

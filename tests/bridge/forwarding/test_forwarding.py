@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from bridge.archive import Archive
-from bridge.config import Forwarding, ForwardRule, Settings
 from bridge.delete import delete
 from bridge.forwarding import orders
 from bridge.forwarding.delivery import Line, NotWanted, Unreachable, deliver_due
 from bridge.forwarding.routing import forget_old, order_finished, read_feed
+from bridge.settings import Forwarding, ForwardRule, Settings
 from storage.index.registry import Job
 from storage.records import InstanceRecord, ResourceRef
 from tests.bridge.archives import ORIGIN, SERIES, STUDY, Clock, data_set, open_test_archive, receive

@@ -6,9 +6,9 @@ from datetime import datetime, time
 
 import pytest
 
-from bridge.config import ForwardRule
 from bridge.errors import ConfigError
 from bridge.forwarding.rules import Hours, check, hours_of, means
+from bridge.settings import ForwardRule
 from storage.records import InstanceRecord
 from tests.storage.index.building import record
 

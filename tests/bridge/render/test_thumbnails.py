@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from bridge.archive import Archive
-from bridge.config import Rendering, Settings
 from bridge.errors import Gone, NotAcceptable, NotFound, Unavailable
 from bridge.render import Render
 from bridge.render.thumbnails import Thumbnails
 from bridge.retrieve import Retrieve
+from bridge.settings import Rendering, Settings
 from storage.records import ResourceRef
 from tests.bridge.archives import ORIGIN, SERIES, STUDY, data_set, moody, open_test_archive, receive
 

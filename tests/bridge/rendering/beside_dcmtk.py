@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from bridge.attributes import Attributes
-from bridge.config import Pixels
 from bridge.errors import BridgeError
 from bridge.frame_reader import codestreams, native_frames
 from bridge.frames import FrameTable
@@ -30,6 +29,7 @@ from bridge.pixel_job import decoded_photometric_interpretation
 from bridge.pixels import PixelPool
 from bridge.render.headers import Headers
 from bridge.rendering.drawing import RAW, Drawing, raw_image
+from bridge.settings import Pixels
 from bridge.syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
 from tests.bridge.corpus import files
 from tests.bridge.objects import Stored

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bridge.config import Pixels
 from bridge.pixels import PixelPool
+from bridge.settings import Pixels
 from tests.bridge.corpus import files
 from tests.bridge.rendering.beside_dcmtk import paint
 from tests.conftest import Dcmtk
