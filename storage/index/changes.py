@@ -14,7 +14,6 @@ from storage.index.schema import (
     counter,
     doomed,
     event,
-    gram,
     instance,
     instance_metadata,
     series,
@@ -23,7 +22,7 @@ from storage.index.schema import (
     variant,
 )
 from storage.index.sql import Among, at, settable, skip_present, words
-from storage.index.states import SeriesState, StudyState, drop_forms
+from storage.index.states import SeriesState, StudyState, drop_forms, drop_grams
 from storage.index.values import microseconds
 from storage.records import Change, Event, Level, Location, Origin, ResourceRef
 
@@ -158,7 +157,7 @@ def _shrink_study(session: Session, ledger: Ledger, site_state: SiteState, row: 
     if not count:
         site_state.studies -= 1
         _forget(session, Level.STUDY, row)
-        session.run(_DROP_GRAMS, {"at_study_row": row})
+        drop_grams(session, row)
         session.run(_DROP_STUDY, {"at_id": row})
         return
     state = StudyState.load_row(session, row)
@@ -222,5 +221,4 @@ _VARIANTS_OF_STUDY = select(instance.c.study_variant).distinct().where(_OF_STUDY
 _BUNDLE = select(series.c.bundle_store, series.c.bundle_object_key, series.c.bundle_version_id).where(at(series, "id"))
 _DROP_SERIES = delete(series).where(at(series, "id"))
 _DROP_STUDY = delete(study).where(at(study, "id"))
-_DROP_GRAMS = delete(gram).where(at(gram, "study_row"))
 _DROP_VARIANTS = delete(variant).where(at(variant, "level", "owner"))

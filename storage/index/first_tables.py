@@ -102,6 +102,11 @@ CREATE TABLE gram (
     PRIMARY KEY (site_id, gram, study_row)
 ){clustered};
 CREATE INDEX gram_by_study ON gram (study_row);
+CREATE TABLE gram_waiting (
+    study_row {whole} NOT NULL,
+    site_id {whole} NOT NULL,
+    PRIMARY KEY (study_row)
+);
 CREATE TABLE instance (
     id {whole} NOT NULL,
     site_id {whole} NOT NULL,

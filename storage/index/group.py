@@ -19,7 +19,7 @@ from storage.index.changes import Ledger, SiteState, doom, drop_instances, is_co
 from storage.index.database import Session
 from storage.index.schema import conflict, doomed, instance, instance_metadata, series, study
 from storage.index.sql import Among, at
-from storage.index.states import SeriesState, StudyState, add_forms
+from storage.index.states import SeriesState, StudyState, add_forms, merge_grams
 from storage.index.values import Value, microseconds
 from storage.records import Change, Committed, Event, InstanceRecord, Level, Location, Origin, Outcome, ResourceRef
 
@@ -164,6 +164,8 @@ def store(
         if study_state.changes_shape:
             site.shape_seq = study_state.revision
         study_state.write(session)
+    if any(study_state.is_new for study_state in studies.values()):
+        merge_grams(session)
 
 
 @dataclass(slots=True)

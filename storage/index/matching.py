@@ -29,7 +29,7 @@ from storage.errors import InvalidQuery
 from storage.index import values
 from storage.index.conditions import TABLES, Candidates, Condition
 from storage.index.parameters import Comparison, Parameters, successor
-from storage.index.schema import IDENTITY, STUDY_LOOKUPS, form, gram, key_column, study
+from storage.index.schema import IDENTITY, STUDY_LOOKUPS, form, gram, gram_waiting, key_column, study
 from storage.index.sql import Among, Matches
 from storage.names import fold, ways
 from storage.query import (
@@ -281,7 +281,9 @@ class Matching(Parameters):
                 if low == high
                 else gram.c.gram.between(self._bind(low), self._bind(high))
             )
-            found.append(Candidates(study, (select(gram.c.study_row).where(gram.c.site_id == self._site(), bounds),)))
+            known = select(gram.c.study_row).where(gram.c.site_id == self._site(), bounds)
+            waiting = select(gram_waiting.c.study_row).where(gram_waiting.c.site_id == self._site())
+            found.append(Candidates(study, (known, waiting)))
         return found
 
     def _unique(self, level: Level, column: ColumnElement[Any], predicate: ColumnElement[bool]) -> Condition:

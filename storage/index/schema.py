@@ -251,6 +251,14 @@ gram = Table(
 )
 Index("gram_by_study", gram.c.study_row)
 
+# Studies whose grams are not in the table yet: those of many are sorted in together, as each falls on another page.
+gram_waiting = Table(
+    "gram_waiting",
+    metadata,
+    Column("study_row", Number, primary_key=True, autoincrement=False),
+    _required("site_id", Number),
+)
+
 event = Table(
     "event",
     metadata,

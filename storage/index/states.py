@@ -9,14 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any
 
 import orjson
-from sqlalchemy import and_, bindparam, delete, insert, select, update
+from sqlalchemy import and_, bindparam, delete, func, insert, select, update
 
 from storage.index import values
 from storage.index.database import Row, Session
-from storage.index.schema import form, gram, series, study, variant
+from storage.index.schema import form, gram, gram_waiting, series, study, variant
 from storage.index.sql import Among, at, settable, words
 from storage.index.values import MODALITIES, SOP_CLASSES, Value
 from storage.records import Level
@@ -28,6 +29,7 @@ _STUDY = (
 _COUNTED = ("instance_count", "size_bytes", "disagrees", "revision", "changed_at")  # of a series, in no index
 _SERIES = (*_COUNTED, "own_metadata", "winner_received_at", "winner_sop_instance_uid", "variant")
 _TAGS = {level: values.form_tags(level) for level in Level}
+GRAMS_TOGETHER = 128  # studies; a search for *contains* reads those that wait
 _NOBODY = (1 << 62, "")  # loses against every instance
 
 
@@ -260,11 +262,29 @@ def _write_forms(session: Session, state: State) -> None:
     add_forms(session, state.level, state.site_id, state.row, state.attributes)
 
 
+def drop_grams(session: Session, study_row: int) -> None:
+    """Remove a study's grams, or its place among those that wait for theirs."""
+    session.run(_DROP_GRAMS, {"at_study_row": study_row})
+    session.run(_DROP_WAITING, {"at_study_row": study_row})
+
+
+def merge_grams(session: Session) -> None:
+    """Write the grams of the studies that wait for it, once they are GRAMS_TOGETHER."""
+    if session.rows(_COUNT_WAITING)[0][0] < GRAMS_TOGETHER:
+        return
+    found = [
+        {"site_id": site_id, "gram": one, "study_row": study_row}
+        for study_row, site_id, packed in session.rows(_WAITING)
+        for one in values.grams(orjson.loads(packed))
+    ]
+    session.many(_ADD_GRAM, sorted(found, key=itemgetter("site_id", "gram", "study_row")))
+    session.run(_CLEAR_WAITING)
+
+
 def _write_grams(session: Session, state: StudyState) -> None:
     if not state.is_new:
-        session.run(_DROP_GRAMS, {"at_study_row": state.row})
-    one = {"site_id": state.site_id, "study_row": state.row}
-    session.many(_ADD_GRAM, [{**one, "gram": found} for found in sorted(values.grams(state.attributes))])
+        drop_grams(session, state.row)
+    session.run(_ADD_WAITING, {"study_row": state.row, "site_id": state.site_id})
 
 
 def _write_variants(session: Session, state: State) -> None:
@@ -332,4 +352,16 @@ _ADD_FORM = insert(form)
 _DROP_FORM = delete(form).where(at(form, "site_id", "attribute", "form", "owner"))
 _DROP_FORMS = delete(form).where(Among(form.c.owner, "owners"), Among(form.c.attribute, "tags"))
 _ADD_GRAM = insert(gram)
+_ADD_WAITING = insert(gram_waiting)
+_COUNT_WAITING = select(func.count()).select_from(gram_waiting)
+_WAITING = (
+    select(gram_waiting.c.study_row, gram_waiting.c.site_id, variant.c.attributes)
+    .join_from(gram_waiting, study, study.c.id == gram_waiting.c.study_row)
+    .join(
+        variant,
+        and_(variant.c.level == words("STUDY"), variant.c.owner == study.c.id, variant.c.number == study.c.variant),
+    )
+)
+_CLEAR_WAITING = delete(gram_waiting)
+_DROP_WAITING = delete(gram_waiting).where(at(gram_waiting, "study_row"))
 _DROP_GRAMS = delete(gram).where(gram.c.study_row == bindparam("at_study_row", type_=gram.c.study_row.type))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from storage.index import SqlIndex, migrate, open_index
+from storage.index import SqlIndex, migrate, open_index, states
 from tests.servers.postgres import fresh_database as make_database
 from tests.storage.index.building import Clock, empty_postgres
 
@@ -54,3 +54,9 @@ def index(url: str, clock: Clock) -> Iterator[SqlIndex]:
     opened = open_index(url, now=clock)
     yield opened
     opened.close()
+
+
+@pytest.fixture(autouse=True)
+def _grams_of_few_studies_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that in nearly every test some studies have their grams and some wait for them."""
+    monkeypatch.setattr(states, "GRAMS_TOGETHER", 3)

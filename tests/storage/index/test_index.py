@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from storage.errors import IngestExpired, InvalidQuery
-from storage.index import SqlIndex, open_index
+from storage.index import SqlIndex, open_index, states
 from storage.index.base import Bundle
 from storage.query import Criterion, Empty, Query, Range, Single, Universal, Wildcard
 from storage.records import Change, Level, Location, Outcome, ResourceRef, Retention
@@ -697,3 +697,20 @@ def test_close_finishes_what_waits(url: str) -> None:
     again = open_index(url)
     assert len(again.instances(ref(1, None, None))) == 8
     again.close()
+
+
+def test_a_study_is_found_by_three_letters_whether_its_grams_wait_or_are_merged(
+    index: SqlIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(states, "GRAMS_TOGETHER", 4)
+    for number in range(1, 11):
+        keep(index, record(number, attributes={"PatientID": f"ID{number:03d}X"}))
+        found = [uid for known in range(1, 11) for uid in find(index, Level.STUDY, _contains(f"D{known:03d}"))]
+        assert found == [f"1.2.{known}" for known in range(1, number + 1)]
+    for number in (1, 10):  # merged long ago; waiting still
+        index.remove(ref(number, None, None), SCANNER)
+        assert find(index, Level.STUDY, _contains(f"D{number:03d}")) == []
+
+
+def _contains(letters: str) -> tuple[tuple[int, ...], str, Wildcard]:
+    return PATIENT_ID, "LO", Wildcard(f"*{letters}*")
