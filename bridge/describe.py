@@ -167,7 +167,7 @@ def _add_attributes(found: dict[str, str], level: Level, wanted: dict[int, Index
             found[attribute.keyword] = text
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def _ascii(raw: bytes) -> str:
     """Text that is the same in every character set; most of it comes again with the next instance."""
     return _unpadded(raw.decode("ascii"))

@@ -14,7 +14,8 @@ PATIENCE = 4  # elements at which a run may begin again, after one of another va
 _KEY_BYTES = 8  # tag, VR, and the length or what stands before it
 _SHORTEST = 4  # elements
 _ALTERNATIVES = 4  # runs that begin alike: series that come in turn
-_LIMIT = 512  # beginnings
+_LIMIT = 128  # beginnings
+_LONGEST_BYTES = 8192  # with the limits above: 4 MiB of elements, whatever strangers send
 
 
 class Run(NamedTuple):
@@ -44,7 +45,7 @@ class Runs:
 
     def note(self, content: bytes, pieces: list[bytes], raws: dict[int, bytes], last: int) -> None:
         """Elements that were all known by their values; `raws` are the watched values of the level so far."""
-        if len(pieces) < _SHORTEST:
+        if len(pieces) < _SHORTEST or len(content) > _LONGEST_BYTES:
             return
         key = content[:_KEY_BYTES]
         if self._seen_once.get(key) != content:

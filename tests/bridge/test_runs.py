@@ -81,3 +81,10 @@ def test_a_few_elements_are_no_run() -> None:
     for _ in range(3):
         known.note(content, [b"piece"] * 3, {}, 0x00100010)
     assert known.at(content, 0) is None
+
+
+def test_what_is_very_long_is_no_run() -> None:
+    known, content = Runs(EXPLICIT_LITTLE), element(0x00091010, "OB", bytes(9000))
+    for _ in range(3):
+        known.note(content, [b"piece"] * 9, {}, 0x00091010)
+    assert known.at(content, 0) is None
