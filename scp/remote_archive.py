@@ -39,16 +39,24 @@ from bridge.pulling.remote import (
 )
 from bridge.pulling.selection import Days, Selection
 from bridge.settings import Peer
-from bridge.syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN, STORABLE
+from bridge.syntaxes import (
+    DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
+    EXPLICIT_VR_BIG_ENDIAN,
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    IMPLICIT_VR_LITTLE_ENDIAN,
+    RLE_LOSSLESS,
+    STORABLE,
+)
 from scp.command import Element
 from scp.connection import Broken
-from scp.contexts import IDENTIFIER_SYNTAXES, STORAGE_CLASSES
+from scp.contexts import IDENTIFIER_SYNTAXES
 from scp.models import IMAGE, SERIES, STUDY
 from scp.proposal import CONTEXTS_LIMIT
 from scp.scu import NoAssociation, Offer, OperationFailed, Outcome, Outgoing, Remote, open_association
 from scp.status import CLASS_NOT_SUPPORTED, DESTINATION_UNKNOWN, SOME_FAILED, SUCCESS
 from scp.taking import Taker
 from scp.upper_layer import ProtocolError
+from scp.usual_classes import usual_classes
 from storage.keys import is_uid
 
 STUDY_ROOT_FIND = "1.2.840.10008.5.1.4.1.2.2.1"
@@ -58,8 +66,26 @@ _BY = {"auto": (STUDY_ROOT_GET, STUDY_ROOT_MOVE), "get": (STUDY_ROOT_GET,), "mov
 
 # Statuses of a C-FIND that was answered in part: A7xx out of resources, FE00 when the peer ends it (PS3.4 Table C.4-1).
 _CUT_OFF = (*range(0xA700, 0xA800), 0xFE00)
-# The plain syntaxes come first: every archive has those, and where contexts run out the last ones are left out.
-_SYNTAXES = tuple(sorted(STORABLE, key=lambda uid: uid not in (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)))
+_WAY_OUT = "it does not know the destination of the C-MOVE: enter our AE title, host and port there"
+_LEAST_SYNTAXES = 6  # for each class, when each has a context of its own
+_SYNTAXES_LIMIT = 32  # of one context; there are peers that break off at more than 50
+# The likeliest come first: where contexts run out the last ones are left out.
+_LIKELIEST = (
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    IMPLICIT_VR_LITTLE_ENDIAN,
+    "1.2.840.10008.1.2.4.70",  # JPEG Lossless, First-Order Prediction
+    "1.2.840.10008.1.2.4.90",  # JPEG 2000 Lossless
+    "1.2.840.10008.1.2.4.50",  # JPEG Baseline
+    "1.2.840.10008.1.2.4.91",  # JPEG 2000
+    "1.2.840.10008.1.2.4.80",  # JPEG-LS Lossless
+    RLE_LOSSLESS,
+    "1.2.840.10008.1.2.4.51",  # JPEG Extended
+    "1.2.840.10008.1.2.4.57",  # JPEG Lossless
+    "1.2.840.10008.1.2.4.81",  # JPEG-LS Near-lossless
+    EXPLICIT_VR_BIG_ENDIAN,
+    DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
+)
+_SYNTAXES = (*_LIKELIEST, *(uid for uid in STORABLE if uid not in _LIKELIEST))
 
 _LEVEL = "00080052"
 
@@ -118,8 +144,8 @@ class RemoteArchive:
                     else association.move(STUDY_ROOT_MOVE, identifier, self._destination)
                 )
                 problem = self._followed(outcomes, None if by_get else arrivals) or problem
-        if problem:
-            raise Refused(problem)
+        if problem:  # there are peers that say "destination unknown" of whatever fails; of one instance it is believed
+            raise (Barred if singly and problem == _WAY_OUT else Refused)(problem)
 
     def _instances(self, association: Outgoing, study: str, series: str) -> tuple[RemoteInstance, ...]:
         keys = {
@@ -138,12 +164,14 @@ class RemoteArchive:
         offers = [_offer(model) for model in self._models]
         if STUDY_ROOT_GET not in self._models:
             return offers
-        classes = sorted({one.sop_class_uid for one in part.instances if is_uid(one.sop_class_uid)})
+        named = sorted({one.sop_class_uid for one in part.instances if is_uid(one.sop_class_uid)})
+        classes = named or usual_classes(part.modality)
         room = CONTEXTS_LIMIT - len(offers)
-        if not classes:  # the peer does not tell: the usual classes, each in the syntax that the peer chooses
-            return offers + [Offer(uid, _SYNTAXES, as_scp=True) for uid in list(STORAGE_CLASSES)[:room]]
         each = max(1, room // len(classes))
-        return offers + [Offer(uid, (syntax,), as_scp=True) for syntax in _SYNTAXES[:each] for uid in classes]
+        storage = [Offer(uid, (syntax,), as_scp=True) for syntax in _SYNTAXES[:each] for uid in classes]
+        if each < _LEAST_SYNTAXES:  # too many classes for that: one context each, and the peer chooses
+            storage = [Offer(uid, _SYNTAXES[:_SYNTAXES_LIMIT], as_scp=True) for uid in classes]
+        return offers + storage[:room]
 
     def _followed(self, outcomes: Iterable[Outcome], arrivals: Arrivals | None) -> str:
         """Read the responses to the end; what is wrong, "" when nothing is. `arrivals` hears of a C-MOVE's counts."""
@@ -154,10 +182,8 @@ class RemoteArchive:
                 arrivals.arrived(count - completed)
                 completed = count
             code = outcome.status.code
-            if code == DESTINATION_UNKNOWN:
-                raise Barred(f"it does not know the destination {self._destination}: enter our host and port there")
             if not outcome.is_pending and code not in (SUCCESS, SOME_FAILED):
-                return str(OperationFailed(outcome.status))
+                return _WAY_OUT if code == DESTINATION_UNKNOWN else str(OperationFailed(outcome.status))
         return ""
 
     @contextmanager

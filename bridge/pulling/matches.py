@@ -26,12 +26,15 @@ def text(match: Match, tag: str) -> str:
 
 
 def with_uid(found: Iterable[Match], tag: str) -> Iterator[Match]:
-    """Those whose unique key is a UID."""
+    """Those whose unique key is a UID, each once: there are archives that answer with one match an instance."""
+    seen: set[str] = set()
     for match in found:
-        if is_uid(text(match, tag)):
-            yield match
-        else:
+        uid = text(match, tag)
+        if not is_uid(uid):
             _LOG.warning("a match without a usable %s is left out", tag)
+        elif uid not in seen:
+            seen.add(uid)
+            yield match
 
 
 def studies_in(found: Iterable[Match], selection: Selection) -> list[RemoteStudy]:
