@@ -134,7 +134,7 @@ class RemoteArchive:
         """See Source."""
         requests = [[one] for one in part.instances] if singly else [list(part.instances)]
         problem = ""
-        with self._association(self._offers(part)) as association:
+        with self._association(offers(part, self._models)) as association:
             by_get = _can_get(association)
             for instances in requests:
                 identifier = _retrieval(part, instances)
@@ -158,20 +158,6 @@ class RemoteArchive:
 
     def _taker(self, part: RemoteSeries, arrivals: Arrivals) -> Taker:
         return Taker(self._archive, self._peer, self._remote.host, self.site, part.study_instance_uid, arrivals)
-
-    def _offers(self, part: RemoteSeries) -> list[Offer]:
-        """The models of retrieval, and for C-GET the part's storage classes in every syntax there is room for."""
-        offers = [_offer(model) for model in self._models]
-        if STUDY_ROOT_GET not in self._models:
-            return offers
-        named = sorted({one.sop_class_uid for one in part.instances if is_uid(one.sop_class_uid)})
-        classes = named or usual_classes(part.modality)
-        room = CONTEXTS_LIMIT - len(offers)
-        each = max(1, room // len(classes))
-        storage = [Offer(uid, (syntax,), as_scp=True) for syntax in _SYNTAXES[:each] for uid in classes]
-        if each < _LEAST_SYNTAXES:  # too many classes for that: one context each, and the peer chooses
-            storage = [Offer(uid, _SYNTAXES[:_SYNTAXES_LIMIT], as_scp=True) for uid in classes]
-        return offers + storage[:room]
 
     def _followed(self, outcomes: Iterable[Outcome], arrivals: Arrivals | None) -> str:
         """Read the responses to the end; what is wrong, "" when nothing is. `arrivals` hears of a C-MOVE's counts."""
@@ -207,6 +193,21 @@ class RemoteArchive:
             if error.status.code == CLASS_NOT_SUPPORTED:
                 raise Barred(f"it offers no such service to {settings.dimse.ae_title}: {error}") from error
             raise (TooMany if error.status.code in _CUT_OFF else Refused)(str(error)) from error
+
+
+def offers(part: RemoteSeries, models: Sequence[str]) -> list[Offer]:
+    """The models of retrieval, and for C-GET the part's storage classes in every syntax there is room for."""
+    first = [_offer(model) for model in models]
+    if STUDY_ROOT_GET not in models:
+        return first
+    named = sorted({one.sop_class_uid for one in part.instances if is_uid(one.sop_class_uid)})
+    classes = named or usual_classes(part.modality)
+    room = CONTEXTS_LIMIT - len(first)
+    each = max(1, room // len(classes))
+    storage = [Offer(uid, (syntax,), as_scp=True) for syntax in _SYNTAXES[:each] for uid in classes]
+    if each < _LEAST_SYNTAXES:  # too many classes for that: one context each, and the peer chooses
+        storage = [Offer(uid, _SYNTAXES[:_SYNTAXES_LIMIT], as_scp=True) for uid in classes]
+    return first + storage[:room]
 
 
 def titled(archive: Archive, destination: str) -> str:

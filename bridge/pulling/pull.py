@@ -21,6 +21,7 @@ from storage.records import Level
 
 _STUDY_INSTANCE_UID = (0x0020000D,)
 _COUNT = "NumberOfStudyRelatedInstances"
+_DOUBLINGS = 32  # of a pause; more would be no number any more
 _PARTS_AHEAD = 2  # a thread, waiting for it
 T = TypeVar("T")
 
@@ -199,7 +200,7 @@ class Pull:
             before, missing = missing, _without(self._missing(missing), arrivals.reasons)
             failures = 0 if is_away and len(missing.instances) < len(before.instances) else failures + 1
         reasons = {**{one.sop_instance_uid: problem for one in missing.instances}, **arrivals.reasons}
-        fetched = len(part.instances) - len(reasons)
+        fetched = sum(one.sop_instance_uid not in reasons for one in part.instances)
         self._watcher.arrived(fetched - arrivals.count)
         with self._lock:
             self.summary.fetched += fetched
@@ -222,7 +223,7 @@ class Pull:
 
     def _pause(self, failures: int) -> None:
         """Raises Stopped when the run ends meanwhile."""
-        wait_s = min(self._settings.retry_s * 2.0 ** (failures - 1), self._settings.retry_max_s)
+        wait_s = min(self._settings.retry_s * 2.0 ** min(failures - 1, _DOUBLINGS), self._settings.retry_max_s)
         if self._stop.wait(wait_s):
             raise Stopped
 

@@ -20,6 +20,7 @@ from bridge.pulling.pull import Planned, Pull, Summary
 from bridge.pulling.remote import Barred, Refused, Source, Unreachable
 from bridge.pulling.selection import Selection, selection
 from bridge.retention.base import zone_named
+from bridge.settings import Pull as PullSettings
 from storage.errors import StorageError, StorageUnavailable
 from storage.keys import SITE
 
@@ -46,6 +47,7 @@ def main(program: str, open_source: Callable[[Archive, Options], Source], argume
     try:
         settings = load(parsed.config)
         logs.set_up(settings)
+        _check(settings.pull)
         archive = open_archive(settings)
         try:
             options = _options(parsed, archive)
@@ -53,7 +55,10 @@ def main(program: str, open_source: Callable[[Archive, Options], Source], argume
         finally:
             archive.close()
     except (Barred, Refused, Unreachable) as error:
-        print(f"{parsed.name}: {error}", file=sys.stderr)
+        print(f"{parsed.name}: {error}; what came is kept, the same command goes on from here", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("stopped; what came is kept, the same command goes on from here", file=sys.stderr)
         return 1
     except (BridgeError, StorageError) as error:
         print(f"dicom-bridge: {error}", file=sys.stderr)
@@ -74,6 +79,13 @@ def _parser(program: str) -> argparse.ArgumentParser:
     parser.add_argument("--dry-run", action="store_true")
     parser.add_argument("--thorough", action="store_true")
     return parser
+
+
+def _check(settings: PullSettings) -> None:
+    """Raises ConfigError for a setting with which nothing could be pulled."""
+    for name in ("parallel", "instances_per_request", "window_days", "page_results", "attempts"):
+        if getattr(settings, name) < 1:
+            raise ConfigError(f"pull.{name} must be at least 1")
 
 
 def _options(parsed: argparse.Namespace, archive: Archive) -> Options:

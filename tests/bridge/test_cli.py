@@ -190,3 +190,26 @@ def test_a_peer_that_nobody_knows_cannot_be_tested(run: Run) -> None:
 def test_without_requests_there_are_no_commitments(run: Run) -> None:
     run("peers", "add", "ct-1", "ae_title=CT01")
     assert run("commitments").returncode == 0
+
+
+def test_a_pull_says_what_it_needs_before_it_calls_anybody(run: Run) -> None:
+    unknown = run("pull", "--from", "nobody", "--study", "1.2")
+    assert (unknown.returncode, "no web destination named 'nobody'" in unknown.stderr) == (1, True)
+    run("peers", "add", "old", "ae_title=OLD", "addresses=127.0.0.1")
+    mute = run("pull", "--from", "old", "--study", "1.2")
+    assert (mute.returncode, "we do not know where old listens" in mute.stderr) == (2, True)
+    run("peers", "set", "old", "port=1")
+    for options, why in (
+        ([], "say what to pull"),
+        (["--since", "soon"], "'soon' is not a date"),
+        (["--study", "1.2", "--site", "No Site"], "is not a site"),
+    ):
+        refused = run("pull", "--from", "old", *options)
+        assert (refused.returncode, why in refused.stderr) == (2, True), refused.stderr
+
+
+def test_a_pull_setting_with_which_nothing_would_come_is_refused(run: Run, tmp_path: Path) -> None:
+    with (tmp_path / "bridge.toml").open("a") as config:
+        config.write("[pull]\nwindow_days = 0\n[[peers]]\nname = 'old'\nae_title = 'OLD'\n")
+    refused = run("pull", "--from", "old", "--since", "2026-01-01")
+    assert (refused.returncode, "pull.window_days must be at least 1" in refused.stderr) == (2, True)

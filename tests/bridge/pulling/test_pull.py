@@ -11,8 +11,6 @@ from pathlib import Path
 import pytest
 
 from bridge.archive import Archive
-from bridge.config import Pull as PullSettings
-from bridge.config import Settings
 from bridge.pulling.pull import Planned, Pull
 from bridge.pulling.remote import (
     Arrivals,
@@ -25,6 +23,8 @@ from bridge.pulling.remote import (
     Unreachable,
 )
 from bridge.pulling.selection import Days, Selection
+from bridge.settings import Pull as PullSettings
+from bridge.settings import Settings
 from storage.records import ResourceRef
 from tests.bridge.archives import SERIES, STUDY, data_set, open_test_archive, receive
 
