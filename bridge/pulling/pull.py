@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
 
 from bridge.archive import Archive
-from bridge.pulling.remote import Refused, RemoteSeries, RemoteStudy, Source, TooMany, Unreachable
+from bridge.pulling.remote import Arrivals, Refused, RemoteSeries, RemoteStudy, Source, TooMany, Unreachable
 from bridge.pulling.selection import Days, Selection
 from bridge.search import search
 from storage.query import Criterion, Query, Single
@@ -190,23 +190,33 @@ class Pull:
         while missing.instances and failures < self._settings.attempts:
             if failures:
                 self._pause(failures)
-            problem, was_away, is_away = "it was announced, but not sent", is_away, False
-            try:
-                self._source.fetch(missing, arrivals, singly=failures > 0 and not was_away)
-            except Refused as error:
-                problem = str(error)
-            except Unreachable as error:
-                problem, is_away = str(error), True
+            problem, is_away = self._try(missing, arrivals, singly=failures > 0 and not is_away)
             before, missing = missing, _without(self._missing(missing), arrivals.reasons)
             failures = 0 if is_away and len(missing.instances) < len(before.instances) else failures + 1
-        reasons = {**{one.sop_instance_uid: problem for one in missing.instances}, **arrivals.reasons}
-        fetched = sum(one.sop_instance_uid not in reasons for one in part.instances)
+        self._account(part, arrivals, dict.fromkeys(_uids(missing), problem), is_away=is_away)
+        if missing.instances and is_away:
+            raise Unreachable(problem)
+
+    def _try(self, part: RemoteSeries, arrivals: Arrivals, *, singly: bool) -> tuple[str, bool]:
+        """(why something may be missing afterwards, whether the source is away)."""
+        try:
+            self._source.fetch(part, arrivals, singly=singly)
+        except Refused as error:
+            return str(error), False
+        except Unreachable as error:
+            return str(error), True
+        return "it was announced, but not sent", False
+
+    def _account(self, part: RemoteSeries, arrivals: _PartArrivals, missing: dict[str, str], *, is_away: bool) -> None:
+        """Enter what became of a part; what a C-MOVE counted as sent need not be archived, so that is put right.
+
+        What is missing because the source is away is no failure: the next run fetches it.
+        """
+        fetched = len(part.instances) - len({*missing, *arrivals.reasons} & {*_uids(part)})
         self._watcher.arrived(fetched - arrivals.count)
         with self._lock:
             self.summary.fetched += fetched
-        if missing.instances and is_away:
-            raise Unreachable(problem)
-        for uid, reason in reasons.items():
+        for uid, reason in {**({} if is_away else missing), **arrivals.reasons}.items():
             self._failed(f"instance {uid}", reason)
 
     def _patiently(self, question: Callable[[], T]) -> T:
@@ -248,6 +258,10 @@ class _PartArrivals:
     def refused(self, sop_instance_uid: str, reason: str) -> None:
         """See Arrivals."""
         self.reasons[sop_instance_uid] = reason
+
+
+def _uids(part: RemoteSeries) -> list[str]:
+    return [one.sop_instance_uid for one in part.instances]
 
 
 def _without(part: RemoteSeries, refused: dict[str, str]) -> RemoteSeries:

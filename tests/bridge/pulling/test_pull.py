@@ -182,6 +182,15 @@ def test_a_source_that_stays_away_ends_the_run(archive: Archive) -> None:
     assert len(source.fetched) == SETTINGS.attempts
 
 
+def test_what_came_before_the_source_went_away_is_counted(archive: Archive) -> None:
+    source = MadeUp(archive, count=3, never=(UIDS[2],), troubles=[Unreachable("gone")] * 9)
+    watcher = Counting()
+    pull = Pull(archive, source, watcher, site="default", parallel=1)
+    with pytest.raises(Unreachable):
+        pull.run(Selection(study=STUDY))
+    assert (pull.summary.fetched, watcher.here, pull.summary.failures, held(archive)) == (2, 2, {}, UIDS[:2])
+
+
 def test_what_only_a_setting_can_change_ends_the_run_at_once(archive: Archive) -> None:
     source = MadeUp(archive, count=3, troubles=[Barred("no C-GET")])
     with pytest.raises(Barred):
