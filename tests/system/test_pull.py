@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -95,6 +97,17 @@ def test_a_pull_that_is_killed_goes_on_where_it_was(site: Site, tmp_path: Path, 
     assert outcomes(new)["duplicate"] == 0
     assert new.cli("pull", "--from", source, *SINCE, "--thorough").stdout.count(f"{COUNT} instances were archived") == 1
     assert set(stored(new)) == {data_set_bytes(path) for path in site.files}
+
+
+def test_ctrl_c_is_no_crash(site: Site, tmp_path: Path) -> None:
+    new = new_archive(site, tmp_path / "new")
+    command = ["pull", "--from", "web", "--parallel", "1", *SINCE, "--config", str(new.config)]
+    with ServerProcess([sys.executable, "-m", "bridge", *command], tmp_path / "log") as running:
+        wait_until(lambda: len(stored(new)) >= COUNT // 10, what="a tenth being here")
+        os.kill(running.pid, signal.SIGINT)
+        wait_until(lambda: "the same command goes on from here" in running.tail(), what="the last words")
+    assert "Traceback" not in running.tail()
+    assert outcomes(new)["stored"] < COUNT
 
 
 def test_by_c_move_the_running_archive_receives(site: Site, tmp_path: Path) -> None:
