@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 
 import pytest
-from pydicom.uid import CTImageStorage, MRImageStorage
+from pydicom import dcmread
+from pydicom.uid import CTImageStorage, MRImageStorage, RLELossless
 
 from bridge.archive import Archive
+from bridge.arrival import ingest_file
 from bridge.errors import ConfigError, NotFound
 from bridge.pulling.remote import Barred, Refused, RemoteInstance, RemoteSeries, Unreachable
 from bridge.pulling.running import Options
@@ -24,7 +27,7 @@ from scp.remote_archive import STUDY_ROOT_GET, STUDY_ROOT_MOVE, RemoteArchive, o
 from scp.scu import remote_of
 from scp.usual_classes import usual_classes
 from storage.records import ResourceRef
-from tests.bridge.archives import SERIES, STUDY, data_set, open_test_archive, receive
+from tests.bridge.archives import ORIGIN, SERIES, STUDY, data_set, open_test_archive, part10, receive
 from tests.bridge.pulling.heard import Heard
 from tests.scp.running import RunningDoor, running_door, settings
 from tests.servers.process import free_port
@@ -88,6 +91,20 @@ def test_a_part_of_a_series_is_fetched_by_its_uids(tmp_path: Path, archive: Arch
     with old_door(tmp_path) as door:
         remote(archive, door.port).fetch(replace(part, is_whole=False), Heard(), singly=singly)
     assert archive.index.tally().instances == 2
+
+
+def test_a_compressed_object_comes_as_it_is_stored(tmp_path: Path, archive: Archive) -> None:
+    compressed = dcmread(BytesIO(part10(4)))
+    compressed.compress(RLELossless, generate_instance_uid=False)
+    file = tmp_path / "4.dcm"
+    compressed.save_as(file)
+    part = replace(series(CTImageStorage), instances=(RemoteInstance(sop_instance_uid=f"{SERIES}.4"),))
+    with old_door(tmp_path) as door:
+        ingest_file(door.archive, file, site="default", origin=ORIGIN)
+        remote(archive, door.port).fetch(replace(part, is_whole=False), Heard(), singly=False)
+    (record,) = archive.index.instances(ResourceRef("default", STUDY))
+    assert record.transfer_syntax_uid == RLELossless
+    assert file.read_bytes().endswith(b"".join(archive.read(record, record.data_set_offset)))
 
 
 def test_other_modalities_are_left_out(tmp_path: Path, archive: Archive) -> None:
