@@ -11,7 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from bench import rival
@@ -28,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--without-ours", action="store_true", help="start the rival alone")
     parser.add_argument("--suite", default="sid", help="the Debian suite of the rival")
     parser.add_argument("--gdcm", action="store_true", help="the rival with its GDCM plugin, for series in JPEG 2000")
+    parser.add_argument("--set", nargs="+", default=[], metavar="SECTION.KEY=VALUE", help="settings of ours")
     parser.add_argument("--store", choices=["local", "s3"], default="local", help="where ours keeps bytes")
     parser.add_argument("--data", default="bench", help="name of the data folders below the cache")
     parser.add_argument("--keep", action="store_true", help="use what the data folders hold, and leave it there")
@@ -59,6 +60,7 @@ def targets(arguments: argparse.Namespace) -> Iterator[dict[str, Target]]:
                     arguments.store,
                     keep=arguments.keep,
                     sink_port=_sink_port(arguments),
+                    settings=arguments.set,
                 )
             )
         if not found:
@@ -88,21 +90,25 @@ def _rival(arguments: argparse.Namespace) -> Iterator[Target]:
 
 
 @contextlib.contextmanager
-def ours(directory: Path, store: str = "local", *, keep: bool = False, sink_port: int = 104) -> Iterator[Target]:
-    """`dicom-bridge serve` with its data below `directory`; everything but ports and store is the default."""
+def ours(
+    directory: Path, store: str = "local", *, keep: bool = False, sink_port: int = 104, settings: Sequence[str] = ()
+) -> Iterator[Target]:
+    """`dicom-bridge serve` with its data below `directory`; all but ports, store and `settings` is the default."""
     if not keep:
         shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
         http_port, dicom_port = free_port(), free_port()
-        settings = f"[dimse]\nport = {dicom_port}\nallow_any_peer = true\n[http]\nport = {http_port}\n"
-        settings += f'[[peers]]\nname = "sink"\nae_title = "{rival.SINK}"\nhost = "127.0.0.1"\nport = {sink_port}\n'
-        settings += f"[storage]\ndirectory = {json.dumps(str(directory / 'data'))}\n"
+        table = f"[dimse]\nport = {dicom_port}\nallow_any_peer = true\n[http]\nport = {http_port}\n"
+        table += f'[[peers]]\nname = "sink"\nae_title = "{rival.SINK}"\nhost = "127.0.0.1"\nport = {sink_port}\n'
+        table += f"[storage]\ndirectory = {json.dumps(str(directory / 'data'))}\n"
         if store == "s3":
-            settings += stack.enter_context(_minio(directory / "minio"))
-        (directory / "bridge.toml").write_text(settings)
+            table += stack.enter_context(_minio(directory / "minio"))
+        (directory / "bridge.toml").write_text(table)
         log = stack.enter_context((directory / "log").open("wb"))
         environment = {name: value for name, value in os.environ.items() if not name.startswith("BRIDGE_")}
+        for name, _, value in (setting.partition("=") for setting in settings):
+            environment["BRIDGE_" + name.upper().replace(".", "_")] = value
         process = subprocess.Popen(
             [sys.executable, "-m", "bridge", "serve"],
             stdout=log, stderr=log, cwd=Path(__file__).parents[1], start_new_session=True,
