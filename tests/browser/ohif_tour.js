@@ -31,7 +31,7 @@ async function visit(context, { name, url, wait, open, then }) {
   page.on('pageerror', error => seen.problems.push(String(error)));
   try {
     await page.goto(url, { waitUntil: 'domcontentloaded' });
-    const deadline = Date.now() + 60000;
+    const deadline = Date.now() + 90000;
     if (wait !== 'canvas') await page.waitForSelector(wait, { timeout: 60000 });
     while (wait === 'canvas' && seen.measure < 12 && Date.now() < deadline) {
       await page.waitForTimeout(250);

@@ -13,6 +13,7 @@ from pydicom import dcmread
 
 from bench.servers import ours
 from bench.target import Target
+from sample_data.demo import send
 from sample_data.generate import generate
 from tests.browser import viewer
 from tests.conftest import Dcmtk
@@ -34,11 +35,10 @@ def seen(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> dict[str, Any]:  # fmt: skip
     """What the browser saw; screenshots lie in the folder named by `artifacts`."""
-    generate(made := tmp_path_factory.mktemp("sample_data"))
+    send(generate(tmp_path_factory.mktemp("sample_data")), bridge.host, bridge.port, bridge.ae_title)
     slices = sorted((shared_data / "ct-head-phantom").glob("I*.dcm"), key=lambda path: int(path.stem[1:]))[-SLICES:]
-    for files in ([made], slices):
-        sent = dcmtk.run("storescu", "+sd", "+r", "-aec", bridge.ae_title, bridge.host, str(bridge.port), *files)
-        assert sent.returncode == 0, sent.stderr
+    sent = dcmtk.run("storescu", "-aec", bridge.ae_title, bridge.host, str(bridge.port), *slices)
+    assert sent.returncode == 0, sent.stderr
     study = dcmread(slices[0], specific_tags=["StudyInstanceUID", "PatientName"])
     artifacts = tmp_path_factory.mktemp("ohif")
     with viewer.serve(ohif_dist, bridge.url) as address:

@@ -18,7 +18,7 @@ from sample_data.demo import send
 from sample_data.generate import generate
 from tests.browser import viewer
 
-pytestmark = [pytest.mark.server, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.server, pytest.mark.timeout(900)]
 VIDEO = "1.2.840.10008.5.1.4.1.1.77.1.4.1"  # Video Photographic Image Storage
 TOUR: dict[str, dict[str, str]] = {  # stop -> the file it shows, OHIF's mode, what is on the screen when it is there
     "reconstruction": {"file": "ct-head/000.dcm", "more": "&hangingProtocolId=mpr", "wait": "canvas"},
@@ -81,7 +81,7 @@ def toured(
         script = Path(__file__).with_name("ohif_tour.js")
         run = subprocess.run(
             [node, script, playwright_core, chromium, pictures, json.dumps(stops)],
-            capture_output=True, text=True, timeout=580,
+            capture_output=True, text=True, timeout=840,
         )  # fmt: skip
     assert run.returncode == 0, run.stderr
     return json.loads(run.stdout)
