@@ -11,9 +11,7 @@ import argparse
 import os
 import random
 import sys
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 
 from bench import answers, measure
 from bench.answers import WrongAnswer, instances_at, search
@@ -21,7 +19,7 @@ from bench.measure import Measure
 from bench.objects import Person, Template, ct_series, ct_template, person, uid
 from bench.senders import push, write_files
 from bench.servers import add_arguments, targets, variant
-from bench.target import CACHE, Target
+from bench.target import Target, scratch
 
 GOALS = {1: 1.8, 4: 1.8, 8: 1.7}  # associations -> times the rival
 
@@ -35,13 +33,12 @@ def run(
         count: Measure(name=f"C-STORE, {count} associations", unit="objects/s", goal=GOALS.get(count), stretch=2.5)
         for count in associations
     }
-    CACHE.mkdir(parents=True, exist_ok=True)
     for turn in range(rounds):
         for count in associations:
             who = person(chooser.randrange(10**8), 10**8)
             series, first = uid(chooser.randrange(10**37)), chooser.randrange(10**37)
-            with tempfile.TemporaryDirectory(dir=CACHE) as folder:
-                folders = write_files(Path(folder), ct_series(who, objects, series, first, template), count)
+            with scratch() as folder:
+                folders = write_files(folder, ct_series(who, objects, series, first, template), count)
                 os.sync()
                 for name in sorted(servers, reverse=turn % 2 == 1):
                     measures[count].add(name, objects / push(servers[name], folders))

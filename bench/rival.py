@@ -20,7 +20,7 @@ import sys
 import time
 from pathlib import Path
 
-from bench.target import CACHE, Target, parse_target, wait_for_port
+from bench.target import CACHE, Target, discard, parse_target, wait_for_port
 
 PACKAGES = "orthanc,orthanc-dicomweb,orthanc-gdcm"
 AE_TITLE = "ORTHANC"
@@ -104,7 +104,7 @@ def start(
     root = setup(suite)
     folder = root / DATA / data
     if fresh:
-        shutil.rmtree(folder, ignore_errors=True)
+        discard(folder)
     folder.mkdir(parents=True, exist_ok=True)
     http_port, dicom_port = ports
     settings = root / DATA / f"{data}.json"

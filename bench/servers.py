@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from bench import rival
-from bench.target import CACHE, Target, free_port, parse_target, process_tree, rest, wait_for_port
+from bench.target import CACHE, Target, discard, free_port, parse_target, process_tree, rest, wait_for_port
 from tests.servers.install import install
 
 
@@ -95,7 +95,7 @@ def ours(
 ) -> Iterator[Target]:
     """`dicom-bridge serve` with its data below `directory`; all but ports, store and `settings` is the default."""
     if not keep:
-        shutil.rmtree(directory, ignore_errors=True)
+        discard(directory)
     directory.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
         http_port, dicom_port = free_port(), free_port()

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import os
+import shutil
 import socket
+import tempfile
 import time
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -44,6 +49,29 @@ def parse_target(name: str, url: str, dimse: str, pid: int | None = None) -> Tar
     if not (ae_title and host and port.isdigit()):
         raise ValueError(f"{dimse!r} is not of the form AET@host:port")
     return Target(name=name, url=url.rstrip("/"), ae_title=ae_title, host=host, port=int(port), pid=pid)
+
+
+def discard(folder: Path) -> None:
+    """Put a folder out of the way now, delete it when the program ends.
+
+    A file system without a journal looks at every file that was deleted within the last minute before it makes a new
+    one: deleting between two measurements would slow down the next one.
+    """
+    if folder.exists():
+        aside = folder.with_name(f"discarded-{uuid.uuid4().hex}")
+        folder.rename(aside)
+        atexit.register(shutil.rmtree, aside, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def scratch() -> Iterator[Path]:
+    """A folder for files to be sent, discarded at the end."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(dir=CACHE))
+    try:
+        yield folder
+    finally:
+        discard(folder)
 
 
 def process_tree(pid: int) -> list[int]:
