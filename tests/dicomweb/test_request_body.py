@@ -23,6 +23,11 @@ def loop() -> Iterator[asyncio.AbstractEventLoop]:
     yield running
     running.call_soon_threadsafe(running.stop)
     thread.join(10)
+    pending = asyncio.all_tasks(running)  # what was cancelled may not have heard of it before the loop stopped
+    for task in pending:
+        task.cancel()
+    if pending:
+        running.run_until_complete(asyncio.wait(pending, timeout=10))
     running.close()
 
 
