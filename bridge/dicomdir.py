@@ -10,16 +10,15 @@ import io
 import struct
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
-
-from pydicom.dataset import Dataset
-from pydicom.filebase import DicomIO
-from pydicom.filewriter import write_dataset
+from typing import TYPE_CHECKING, Any
 
 from bridge.kinds import DOCUMENT_TYPES, REPORT_CLASSES, WAVEFORM_CLASSES
 from bridge.part10 import build_header
 from bridge.rewrite import explicit_header
 from bridge.syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset  # loaded with the first DICOMDIR: 12 MB that most processes never need
 
 MEDIA_STORAGE_DIRECTORY = "1.2.840.10008.1.3.10"
 FILE_NAME = "DICOMDIR"
@@ -169,6 +168,8 @@ def _keys(kind: str, metadata: Json, entry: Entry | None = None) -> bytes:
 
 def _readable(elements: Json) -> Dataset:
     """The elements as a data set; values that make no sense are left empty, as a directory has no use for them."""
+    from pydicom.dataset import Dataset
+
     try:
         item = Dataset.from_json(elements | _UTF_8)
         _encoded(item)
@@ -187,6 +188,9 @@ def _readable(elements: Json) -> Dataset:
 
 def _encoded(item: Dataset) -> bytes:
     """Explicit VR Little Endian."""
+    from pydicom.filebase import DicomIO
+    from pydicom.filewriter import write_dataset
+
     buffer = io.BytesIO()
     stream = DicomIO(buffer)
     stream.is_little_endian, stream.is_implicit_VR = True, False
