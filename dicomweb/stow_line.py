@@ -8,12 +8,9 @@ streamed. What is implicit, big endian or deflated goes out as Explicit VR Littl
 from __future__ import annotations
 
 import contextlib
-import http.client
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from bridge.archive import Archive
 from bridge.errors import NotAcceptable
@@ -24,8 +21,10 @@ from bridge.retrieve import Retrieve
 from bridge.settings import ForwardRule, WebDestination
 from bridge.syntaxes import lookup
 from dicomweb import multipart
+from dicomweb.other_server import Broken, NoKey, OtherServer
 from storage.records import InstanceRecord
 
+_JSON = "application/dicom+json"
 _ANSWER_LIMIT_BYTES = 1 << 20
 _FAILED, _REASON = "00081198", "00081197"  # Failed SOP Sequence, Failure Reason (PS3.18 §I.2)
 _OUT_OF_RESOURCES = 0xA7  # the high byte of a reason: later it may be taken (PS3.18 Table I.2-2)
@@ -54,10 +53,10 @@ class _WebLine:
         self._retrieve = retrieve
         self._wanted = rule.transfer_syntax
         self._pace = Pace(rule.bytes_per_second)
-        self._url = urlsplit(destination.url)
-        self._headers = {"Accept": "application/dicom+json", **_authorization(destination)}
-        kind = http.client.HTTPSConnection if self._url.scheme == "https" else http.client.HTTPConnection
-        self._connection = kind(self._url.hostname or "", self._url.port, timeout=timeout_s)
+        try:
+            self._server = OtherServer(destination, timeout_s)
+        except NoKey as error:
+            raise Unreachable(str(error)) from error
 
     def send(self, record: InstanceRecord) -> None:
         """See Line."""
@@ -68,27 +67,19 @@ class _WebLine:
             chunks=self._pace.through(file.chunks),
             size_bytes=file.size_bytes,
         )
-        headers = {**self._headers, "Content-Type": multipart.content_type("application/dicom", boundary)}
+        headers = {"Accept": _JSON, "Content-Type": multipart.content_type("application/dicom", boundary)}
         if (size_bytes := multipart.total_size([part], boundary)) is not None:
             headers["Content-Length"] = str(size_bytes)
-        path = self._url.path.rstrip("/") + "/studies"
         try:
-            self._connection.request("POST", path, multipart.write([part], boundary), headers)
-            answer = self._connection.getresponse()
-            body = answer.read(_ANSWER_LIMIT_BYTES)
-        except (OSError, http.client.HTTPException) as error:
-            self.close()
-            raise Unreachable(f"{self._url.netloc}: {error}") from error
-        except BaseException:
-            self.close()  # half a body is on the wire
-            raise
-        if not answer.isclosed():
-            self.close()  # more of an answer than anyone needs
+            with self._server.answer("POST", "/studies", headers, multipart.write([part], boundary)) as answer:
+                body = answer.read(_ANSWER_LIMIT_BYTES)
+        except Broken as error:
+            raise Unreachable(str(error)) from error
         _judge(answer.status, body)
 
     def close(self) -> None:
         """Give the connection back."""
-        self._connection.close()
+        self._server.close()
 
     def _representation(self, record: InstanceRecord) -> Representation:
         stored = lookup(record.transfer_syntax_uid)
@@ -119,13 +110,3 @@ def _failure(body: bytes) -> int | None:
         return int(document[_FAILED]["Value"][0][_REASON]["Value"][0])
     except (ValueError, LookupError, TypeError):
         return None
-
-
-def _authorization(destination: WebDestination) -> dict[str, str]:
-    """Read for every order, so that a new key needs no restart. Raises Unreachable when it cannot be read."""
-    if not destination.key_file:
-        return {}
-    try:
-        return {"Authorization": f"Bearer {Path(destination.key_file).read_text().strip()}"}
-    except OSError as error:
-        raise Unreachable(f"its key file cannot be read: {error.strerror}") from error
