@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
-from bridge import audit, metrics
+from bridge import audit, jobs, metrics
 from bridge.archive import Archive
 from bridge.errors import BridgeError, Gone, NotFound
 from bridge.forwarding import orders
@@ -55,11 +55,11 @@ def deliver_due(archive: Archive, destination: str, courier: Courier, stop: thre
         while not stop.is_set():
             now = archive.now()
             until = now + timedelta(seconds=archive.settings.forwarding.claim_s)
-            jobs = archive.registry.claim_jobs(kind, now=now, until=until, limit=1)
-            if not jobs:
+            claimed = archive.registry.claim_jobs(kind, now=now, until=until, limit=1)
+            if not claimed:
                 break
             looked_at += 1
-            _Delivery(archive, jobs[0], stop).run(courier)
+            _Delivery(archive, claimed[0], stop).run(courier)
             if kind != orders.kinds(destination)[0]:
                 return looked_at  # something more urgent may have come meanwhile
     return looked_at
@@ -149,14 +149,20 @@ class _Delivery:
         self._record("success" if not self._order.refusals else "refused")
 
     def _put_off(self, error: Exception) -> None:
-        attempts = self._job.attempts + 1
-        if attempts >= self._settings.attempts:
-            self._settle("dead", str(error), attempts=attempts)
+        settings = self._settings
+        failed = jobs.failed(
+            self._job,
+            str(error),
+            at=self._archive.now(),
+            attempts=settings.attempts,
+            retry_s=settings.retry_s,
+            retry_max_s=settings.retry_max_s,
+        )
+        self._settle(failed.state, failed.problem, attempts=failed.attempts, due_at=failed.due_at)
+        if failed.state == "dead":
             self._record("failed")
-            return
-        wait_s = min(self._settings.retry_s * 2 ** min(attempts - 1, 30), self._settings.retry_max_s)
-        _LOG.warning("%s: an order waits %g s: %s", self._job.target, wait_s, error)
-        self._settle("waiting", str(error), attempts=attempts, due_at=self._archive.now() + timedelta(seconds=wait_s))
+        else:
+            _LOG.warning("%s: an order waits until %s: %s", self._job.target, failed.due_at.isoformat(), error)
 
     def _settle(self, state: str, problem: str, *, attempts: int | None = None, due_at: datetime | None = None) -> bool:
         became = replace(
