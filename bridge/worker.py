@@ -39,11 +39,21 @@ def tasks(archive: Archive) -> list[Task]:
         Task("deliver landing", worker.interval_s, False, _deliver),
         Task("sweep unfinished", worker.orphan_sweep_interval_s, False, _sweep_unfinished),
         Task("bundle metadata", worker.interval_s, True, bundling.bundle_quiet_series),
-        Task("read the feed", archive.settings.forwarding.interval_s, True, routing.read_feed),
-        Task("order finished studies", archive.settings.forwarding.interval_s, True, routing.order_finished),
+        *_forwarding(archive),
         Task("forget old orders", worker.orphan_sweep_interval_s, True, routing.forget_old),
         Task("reclaim", worker.reclaim_interval_s, True, reclaim.reclaim),
         Task("sweep orphans", worker.orphan_sweep_interval_s, True, reclaim.sweep_orphans),
+    ]
+
+
+def _forwarding(archive: Archive) -> list[Task]:
+    """None without rules: each look at shared work takes a lease, which is a commit."""
+    if not archive.settings.forward_rules:
+        return []
+    interval_s = archive.settings.forwarding.interval_s
+    return [
+        Task("read the feed", interval_s, True, routing.read_feed),
+        Task("order finished studies", interval_s, True, routing.order_finished),
     ]
 
 
