@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import http.server
 import json
 import subprocess
-import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
+
+from tests.browser.serving import serving
 
 HERE = Path(__file__).parent
 TYPES = {".js": "text/javascript", ".wasm": "application/wasm", ".html": "text/html; charset=utf-8"}
@@ -96,17 +96,7 @@ class _Files(http.server.SimpleHTTPRequestHandler):
         """Say nothing."""
 
 
-@contextlib.contextmanager
-def serve(modules: Path, bundles: Path) -> Iterator[str]:
+def serve(modules: Path, bundles: Path) -> AbstractContextManager[str]:
     """The pages' address, `http://127.0.0.1:port`."""
     handler = type("Files", (_Files,), {"modules": modules, "bundles": bundles})
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(handler, directory=str(bundles)))
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    return serving(handler, bundles)

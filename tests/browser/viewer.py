@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import http.server
 import json
-import threading
-from collections.abc import Iterator
-from functools import partial
+from contextlib import AbstractContextManager
 from pathlib import Path
 from urllib.parse import urlsplit
+
+from tests.browser.serving import serving
 
 
 def configuration(service: str) -> str:
@@ -58,17 +57,7 @@ class _Files(http.server.SimpleHTTPRequestHandler):
         """Say nothing."""
 
 
-@contextlib.contextmanager
-def serve(dist: Path, service: str) -> Iterator[str]:
+def serve(dist: Path, service: str) -> AbstractContextManager[str]:
     """The viewer's address, `http://127.0.0.1:port`."""
     handler = type("Files", (_Files,), {"config": configuration(service).encode()})
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(handler, directory=str(dist)))
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    return serving(handler, dist)
