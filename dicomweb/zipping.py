@@ -7,9 +7,10 @@ hundred bytes a member.
 from __future__ import annotations
 
 import struct
-import zlib
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass
+
+from zlib_ng.zlib_ng import crc32
 
 _LIMIT = 0xFFFFFFFF  # sizes and offsets from here on need ZIP64
 _COUNT_LIMIT = 0xFFFF
@@ -64,7 +65,7 @@ def write(members: Iterable[Member]) -> Generator[bytes, None, None]:
         chunks = iter(member.chunks)
         try:
             for chunk in chunks:
-                checksum = zlib.crc32(chunk, checksum)
+                checksum = crc32(chunk, checksum)
                 size += len(chunk)
                 yield chunk
         finally:
