@@ -94,6 +94,7 @@ class Outgoing:
     dimse: Dimse
     _message_ids: Iterator[int] = field(default_factory=lambda: itertools.cycle(range(1, 1 << 16)))
     _running: tuple[int, int] = (0, 0)  # context and message id of the operation that a cancel would end
+    _last: tuple[bytes, Command] = (b"", Command({}, 0, 0))  # as it came, decoded: thousands of matches have the same
 
     def context_for(self, abstract_syntax: str, *transfer_syntaxes: str) -> Accepted | None:
         """The accepted context of this class with the first possible of these syntaxes, any where none is named."""
@@ -224,23 +225,15 @@ class Outgoing:
         while True:
             context_id, command = self._command()
             if command.field & commands.RESPONSE:
-                return self._response(command)
+                return Outcome(status=_status_of(command), command=command, data_set=self._data_set_of(command))
             if command.field != CommandField.C_STORE or begin is None or context_id not in self.contexts:
                 raise ProtocolError(AbortReason.UNEXPECTED_PDU, "the peer sent a request")
             self._receive(command, begin(command, self.contexts[context_id]), context_id)
 
-    def _response(self, command: Command) -> Outcome:
-        data_set = bytearray()
-        while command.has_data_set:
-            fragment = self._fragment(is_command=False)
-            data_set += fragment.data
-            if len(data_set) > self.dimse.identifier_limit_bytes:
-                raise ProtocolError(AbortReason.NONE, "the data set of a response is too long", source=AbortSource.USER)
-            if fragment.is_last:
-                break
-        comment = command.elements.get(Element.ERROR_COMMENT, b"").decode("latin-1").strip()
-        status = Status(code=command.number(Element.STATUS), comment=comment)
-        return Outcome(status=status, command=command, data_set=bytes(data_set))
+    def _data_set_of(self, command: Command) -> bytes:
+        if not command.has_data_set:
+            return b""
+        return self._whole(self.dimse.identifier_limit_bytes, is_command=False)[1]
 
     def _receive(self, command: Command, receiver: Receiver, context_id: int) -> None:
         is_whole = False
@@ -258,18 +251,29 @@ class Outgoing:
             self.connection.send_pieces(pdus)
 
     def _command(self) -> tuple[int, Command]:
-        whole = bytearray()
-        while True:
-            fragment = self._fragment(is_command=True)
-            whole += fragment.data
-            if len(whole) > commands.LIMIT_BYTES:
-                raise ProtocolError(AbortReason.INVALID_PARAMETER, "the command set is too long")
-            if fragment.is_last:
-                break
+        context_id, whole = self._whole(commands.LIMIT_BYTES, is_command=True)
+        if whole == self._last[0]:
+            return context_id, self._last[1]
         try:
-            return fragment.context_id, commands.decode(whole)
+            command = commands.decode(whole)
         except CommandError as error:
             raise ProtocolError(AbortReason.INVALID_PARAMETER, str(error)) from error
+        self._last = (whole, command)
+        return context_id, command
+
+    def _whole(self, limit_bytes: int, *, is_command: bool) -> tuple[int, bytes]:
+        """(context, bytes) of a command set or of the data set of a response."""
+        fragment = self._fragment(is_command=is_command)
+        gathered = bytearray(fragment.data)
+        while not fragment.is_last and len(gathered) <= limit_bytes:
+            fragment = self._fragment(is_command=is_command)
+            gathered += fragment.data
+        if len(gathered) > limit_bytes:
+            reason = AbortReason.INVALID_PARAMETER if is_command else AbortReason.NONE
+            source = AbortSource.PROVIDER if is_command else AbortSource.USER
+            kind = "command set is" if is_command else "data set of a response is"
+            raise ProtocolError(reason, f"the {kind} too long", source=source)
+        return fragment.context_id, bytes(gathered)
 
     def _fragment(self, *, is_command: bool) -> Fragment:
         event = self.connection.next()
@@ -287,3 +291,8 @@ class Outgoing:
             comment = f"the peer does not accept {abstract_syntax}"
             raise OperationFailed(Status(code=CLASS_NOT_SUPPORTED, comment=comment))
         return context
+
+
+def _status_of(response: Command) -> Status:
+    comment = response.elements.get(Element.ERROR_COMMENT)
+    return Status(code=response.number(Element.STATUS), comment=comment.decode("latin-1").strip() if comment else "")

@@ -166,6 +166,12 @@ class Reader:
                 yield self._fragment(data[position:stop])
                 position = stop
                 continue
+            if not self._carry and not self._pdu_left and self.state is State.OPEN:
+                whole = self._whole(data, position, end)
+                if whole is not None:
+                    position += _DATA_HEADER.size + len(whole.data)
+                    yield whole
+                    continue
             position = self._collect(data, position, HEADER_BYTES)
             if len(self._carry) < HEADER_BYTES:
                 return
@@ -182,6 +188,20 @@ class Reader:
             if len(self._carry) < HEADER_BYTES + length:
                 return
             yield self._rare(kind)
+
+    def _whole(self, data: memoryview, position: int, end: int) -> Fragment | None:
+        """A P-DATA-TF PDU of one value that lies at `position` whole, as most do; None: the long way has to look."""
+        start = position + _DATA_HEADER.size
+        if start > end:
+            return None
+        kind, length, value_length, context_id, control = _DATA_HEADER.unpack_from(data, position)
+        stop = position + HEADER_BYTES + length
+        if kind != PduType.P_DATA_TF or stop > end or length > self._max_pdu_bytes:
+            return None
+        if value_length + 4 != length or value_length < 2:
+            return None
+        self.pdus += 1
+        return Fragment(context_id, bool(control & IS_COMMAND), bool(control & IS_LAST), data[start:stop])
 
     def _collect(self, data: memoryview, position: int, wanted: int) -> int:
         """Fill the carry up to `wanted` bytes; returns the new position."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import BindParameter, ColumnElement, and_, bindparam, func, select, text
+from sqlalchemy import BindParameter, ColumnElement, Select, and_, bindparam, func, select, text
 
 from storage.errors import InvalidKey
 from storage.index import rows
@@ -181,20 +181,24 @@ TO_INSTANCE = TO_SERIES.join(instance, instance.c.series_row == series.c.id)
 _LIMIT: BindParameter[int] = bindparam("limit")
 
 _BY_SOP = rows.record_select(with_metadata=True).where(at(site, "name"), at(instance, "sop_instance_uid"))
+
+
+def _page(level: Level, order: ColumnElement[Any], after: BindParameter[Any]) -> Select[Any]:
+    """Records below a reference, those after `after` first.
+
+    Which ones is told by the ids alone, from the reference downwards: with the whole rows in one statement SQLite walks
+    all instances of the site in the order asked for, and looks at each whether it is below the reference.
+    """
+    ids = select(instance.c.id).select_from(TO_INSTANCE).where(named(level), order > after)
+    ids = ids.order_by(order).limit(_LIMIT)
+    return rows.record_select(with_metadata=False).where(instance.c.id.in_(ids)).order_by(order)
+
+
 _BELOW = {
-    level: rows.record_select(with_metadata=False)
-    .where(named(level), instance.c.sop_instance_uid > bindparam("after", type_=instance.c.sop_instance_uid.type))
-    .order_by(instance.c.sop_instance_uid)
-    .limit(_LIMIT)
+    level: _page(level, instance.c.sop_instance_uid, bindparam("after", type_=instance.c.sop_instance_uid.type))
     for level in Level
 }
-_ARRIVALS = {
-    level: rows.record_select(with_metadata=False)
-    .where(named(level), instance.c.id > bindparam("after"))
-    .order_by(instance.c.id)
-    .limit(_LIMIT)
-    for level in Level
-}
+_ARRIVALS = {level: _page(level, instance.c.id, bindparam("after")) for level in Level}
 _METADATA = {
     level: select(
         series.c.series_instance_uid, instance.c.sop_instance_uid, instance_metadata.c.json, instance.c.bulk_table
