@@ -5,6 +5,7 @@ Stores are of one kind (DESIGN §3): `hot` keeps the bytes, `landing@<node>` tak
 
 from __future__ import annotations
 
+import importlib
 import os
 import threading
 import time
@@ -119,6 +120,14 @@ def open_archive(settings: Settings) -> Archive:
         commit_window_s=settings.storage.commit_window_s,
     )
     return Archive(settings=settings, index=index, registry=index, stores=stores, spool_directory=spool_directory)
+
+
+def load_backends(settings: Settings) -> None:
+    """Import what `open_archive` imports only where it is chosen, and open nothing."""
+    if settings.storage.hot == "s3":
+        importlib.import_module("storage.objects.s3.store")
+    if settings.index.url.startswith("postgresql:"):
+        importlib.import_module("storage.index.postgres")
 
 
 def index_url(settings: Settings) -> str:

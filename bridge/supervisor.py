@@ -3,14 +3,14 @@
 Sockets are opened here once and inherited, so associations spread fairly over processes and ports below 1024 need no
 privileged door (DESIGN §7). Every child may die at any time: it is started again, with a growing delay.
 
-It lives as long as the archive does, so it loads next to nothing: `dicom-bridge serve` prepares, and then becomes this.
+Children are copies of this process (`bridge/children.py`), so it loads what they all need and shares it with them; what
+only preparing needs is not among that: `dicom-bridge serve` prepares, and then becomes this.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
-import ctypes
 import importlib.util
 import logging
 import os
@@ -18,46 +18,32 @@ import pwd
 import shutil
 import signal
 import socket
-import subprocess
 import sys
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from bridge import logs
+from bridge import children, logs
 from bridge.addresses import is_loopback
+from bridge.archive import load_backends
+from bridge.children import Child
 from bridge.config import load
 from bridge.errors import ConfigError
 from bridge.settings import Settings
 
 _LOG = logging.getLogger(__name__)
-_PR_SET_PDEATHSIG = 1
-_LIBC = ctypes.CDLL(None)  # loaded before any fork
 _POLL_S = 0.1
 _BACKLOG = 256
 _QUICK_DEATH_S = 5.0
-# glibc: keep the pages of one instance for the next one, instead of asking the kernel for zeroed ones each time
-ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": "16777216", "MALLOC_TRIM_THRESHOLD_": "33554432", "MALLOC_ARENA_MAX": "4"}
-
-
-@dataclass(slots=True)
-class Child:
-    """One process to keep alive."""
-
-    name: str
-    command: list[str]
-    descriptors: tuple[int, ...] = ()
-    process: subprocess.Popen[bytes] | None = None
-    started_at: float = 0.0
-    delay_s: float = 0.0
-    start_at: float = field(default=0.0)
-
-    @property
-    def hears_hang_up(self) -> bool:
-        """Whether it looks again at peers and certificates on SIGHUP."""
-        return self.name.startswith("scp")
+# What libraries read when they are loaded. glibc: keep the pages of one instance for the next one, instead of asking
+# the kernel for zeroed ones each time. OpenBLAS: no threads; nobody multiplies matrices, and a fork copies none.
+LOADING = {
+    "MALLOC_MMAP_THRESHOLD_": "16777216",
+    "MALLOC_TRIM_THRESHOLD_": "33554432",
+    "MALLOC_ARENA_MAX": "4",
+    "OPENBLAS_NUM_THREADS": "1",
+}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -79,7 +65,7 @@ def become(config: Path | None) -> NoReturn:
     arguments = [sys.executable, "-m", "bridge.supervisor"]
     if config is not None:
         arguments += ["--config", str(config)]
-    os.execv(sys.executable, arguments)  # noqa: S606  # our own interpreter and module
+    os.execve(sys.executable, arguments, {**LOADING, **os.environ})  # noqa: S606  # our own interpreter and module
 
 
 def check_exposure(settings: Settings, *, keys_exist: bool, peers_exist: bool) -> None:
@@ -149,19 +135,21 @@ def supervise(settings: Settings, config: Path | None) -> int:
         dimse, over_tls = (one and opened.enter_context(one) for one in open_dimse_sockets(settings))
         http = opened.enter_context(open_socket(settings.http.host, settings.http.port, timeout_s=bind_s))
         _drop_privileges(settings.supervisor.user)
-        environment = _environment(settings, config)
-        children = _children(settings, dimse, over_tls, http)
+        _set_environment(settings, config)
+        family = _children(settings, dimse, over_tls, http)
+        load_backends(settings)
+        children.load(family)
         stopping = _Signals()
         _say_hello(settings, dimse, over_tls, http)
         try:
             while not stopping.asked:
                 if stopping.hung_up:
                     stopping.hung_up = False
-                    _hang_up(children)
-                _keep_alive(children, settings, environment)
+                    _hang_up(family)
+                _keep_alive(family, settings, [one for one in (dimse, over_tls, http) if one is not None])
                 time.sleep(_POLL_S)
         finally:
-            _stop(children, max(settings.dimse.drain_timeout_s, settings.http.drain_timeout_s) + 5)
+            children.stop(family, max(settings.dimse.drain_timeout_s, settings.http.drain_timeout_s) + 5)
     return 0
 
 
@@ -184,61 +172,50 @@ class _Signals:
 def _children(
     settings: Settings, dimse: socket.socket | None, over_tls: socket.socket | None, http: socket.socket
 ) -> list[Child]:
-    python = sys.executable
     sockets: dict[str, dict[str, socket.socket | None]] = {
         "scp": {"--fd": dimse, "--tls-fd": over_tls},
         "dicomweb": {"--fd": http},
     }
     processes = {"scp": settings.dimse.processes, "dicomweb": settings.http.processes}
-    children = []
+    family = []
     for name, opened in sockets.items():
-        inherited = {option: one.fileno() for option, one in opened.items() if one is not None}
-        options = [text for option, descriptor in inherited.items() for text in (option, str(descriptor))]
-        children += [
-            Child(f"{name} {number + 1}", [python, "-m", name, *options], tuple(inherited.values()))
+        inherited = {option: one for option, one in opened.items() if one is not None}
+        options = [text for option, one in inherited.items() for text in (option, str(one.fileno()))]
+        family += [
+            Child(f"{name} {number + 1}", f"{name}.__main__", options, tuple(inherited.values()))
             for number in range(processes[name])
         ]
-    children.append(Child("scp sender", [python, "-m", "scp.sender"]))
+    family.append(Child("scp sender", "scp.sender"))
     wanted = {name for rule in settings.forward_rules for name in rule.to}
     if any(destination.name in wanted for destination in settings.web_destinations):
-        children.append(Child("dicomweb sender", [python, "-m", "dicomweb.forward"]))
-    return [
-        *children,
-        Child("worker", [python, "-m", "bridge", "worker"]),
-    ]
+        family.append(Child("dicomweb sender", "dicomweb.forward"))
+    return [*family, Child("worker", "bridge.worker")]
 
 
-def _environment(settings: Settings, config: Path | None) -> dict[str, str]:
-    """The children's environment: same settings, one folder for all processes' metrics."""
+def _set_environment(settings: Settings, config: Path | None) -> None:
+    """The children's environment: same settings, one folder for all processes' metrics. Before anything counts."""
     run = settings.storage.directory.absolute() / "run"
     metrics = run / "metrics"
     shutil.rmtree(metrics, ignore_errors=True)
     metrics.mkdir(parents=True, exist_ok=True)
-    environment = {**ALLOCATOR, **os.environ, "PROMETHEUS_MULTIPROC_DIR": str(metrics)}
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(metrics)
     if config is not None:
-        environment["BRIDGE_CONFIG"] = str(config.absolute())
-    return environment
+        os.environ["BRIDGE_CONFIG"] = str(config.absolute())
 
 
-def _keep_alive(children: list[Child], settings: Settings, environment: dict[str, str]) -> None:
+def _keep_alive(family: list[Child], settings: Settings, sockets: list[socket.socket]) -> None:
     now = time.monotonic()
-    for child in children:
-        if child.process is not None and child.process.poll() is not None:
+    for child in family:
+        if child.process is not None and child.process.exitcode is not None:
             _note_death(child, settings, now)
         if child.process is None and now >= child.start_at:
-            _start(child, environment, now)
-
-
-def _start(child: Child, environment: dict[str, str], now: float) -> None:
-    child.process = subprocess.Popen(  # noqa: S603  # our own interpreter and module names
-        child.command, env=environment, pass_fds=child.descriptors, preexec_fn=_die_with_parent
-    )
-    child.started_at = now
+            children.start(child, sockets)
 
 
 def _note_death(child: Child, settings: Settings, now: float) -> None:
     assert child.process is not None
-    code = child.process.returncode
+    code = child.process.exitcode
+    child.process.close()
     quick = now - child.started_at < _QUICK_DEATH_S
     first, most = settings.supervisor.restart_delay_s, settings.supervisor.restart_delay_max_s
     child.delay_s = min(most, max(first, child.delay_s * 2)) if quick else first
@@ -246,32 +223,12 @@ def _note_death(child: Child, settings: Settings, now: float) -> None:
     _LOG.error("%s ended with code %s; it starts again in %.1f s", child.name, code, child.delay_s)
 
 
-def _hang_up(children: list[Child]) -> None:
+def _hang_up(family: list[Child]) -> None:
     """SIGHUP to those that look at changed peers by it; the others would end of it."""
-    for child in children:
-        if child.hears_hang_up and child.process is not None:
+    for child in family:
+        if child.hears_hang_up and child.process is not None and child.process.pid is not None:
             with contextlib.suppress(ProcessLookupError):
-                child.process.send_signal(signal.SIGHUP)
-
-
-def _stop(children: list[Child], patience_s: float) -> None:
-    """SIGTERM, then wait for the doors to drain, then SIGKILL."""
-    running = [child.process for child in children if child.process is not None]
-    for process in running:
-        with contextlib.suppress(ProcessLookupError):
-            process.terminate()
-    deadline = time.monotonic() + patience_s
-    for process in running:
-        try:
-            process.wait(max(0.0, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def _die_with_parent() -> None:
-    """Runs in the child before exec: when the supervisor is killed, the kernel asks the child to end too (Linux)."""
-    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+                os.kill(child.process.pid, signal.SIGHUP)
 
 
 def _drop_privileges(user: str) -> None:
@@ -282,6 +239,7 @@ def _drop_privileges(user: str) -> None:
         os.initgroups(user, entry.pw_gid)
         os.setgid(entry.pw_gid)
         os.setuid(entry.pw_uid)
+        children.allow_looking_at_itself()
     except (KeyError, PermissionError) as error:
         raise ConfigError(f"cannot become the user {user!r} of supervisor.user: {error}") from error
 

@@ -5,18 +5,24 @@ Each task is idempotent and may be killed at any time. A task that fails is logg
 
 from __future__ import annotations
 
+import argparse
 import logging
 import os
+import signal
+import sys
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 
-from bridge import bundling, reclaim, relocate
-from bridge.archive import Archive, prepare_store
+from bridge import bundling, logs, reclaim, relocate, steady
+from bridge.archive import Archive, open_archive, prepare_store
+from bridge.config import load
+from bridge.errors import ConfigError
 from bridge.forwarding import routing
-from storage.errors import StorageUnavailable
+from storage.errors import StorageError, StorageUnavailable
 from storage.objects.base import Sweepable
 
 _LOG = logging.getLogger(__name__)
@@ -30,6 +36,34 @@ class Task:
     interval_s: float
     shared: bool
     run: Callable[[Archive], object]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Work until SIGTERM or SIGINT; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m bridge.worker", description="The background work of a node.")
+    parser.add_argument("--config", type=Path, help="the configuration file (TOML)")
+    options = parser.parse_args(arguments)
+    try:
+        settings = load(options.config)
+        logs.set_up(settings)
+        archive = open_archive(settings)
+    except (ConfigError, StorageError, OSError) as error:
+        print(f"the worker cannot start: {error}", file=sys.stderr)
+        return 1
+    steady.settle()
+    try:
+        work(archive)
+    finally:
+        archive.close()
+    return 0
+
+
+def work(archive: Archive) -> None:
+    """Work until SIGTERM or SIGINT."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    run(archive, stop)
 
 
 def tasks(archive: Archive) -> list[Task]:
@@ -110,3 +144,7 @@ def _sweep_unfinished(archive: Archive) -> None:
     for store in archive.stores.values():
         if isinstance(store, Sweepable):
             store.sweep_unfinished(older_than)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

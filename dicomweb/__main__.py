@@ -20,18 +20,18 @@ from dicomweb.protocol import limited_protocol
 _LOG = logging.getLogger(__name__)
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Serve until SIGTERM or SIGINT, then finish running answers within http.drain_timeout_s."""
     parser = argparse.ArgumentParser(prog="python -m dicomweb")
     parser.add_argument("--fd", type=int, help="listen on this inherited socket instead of http.host and http.port")
     parser.add_argument("--config", type=Path, help="the configuration file")
-    arguments = parser.parse_args()
-    settings = load(arguments.config)
+    options = parser.parse_args(arguments)
+    settings = load(options.config)
     logs.set_up(settings)
     archive = open_archive(settings)
     door = open_door(archive, settings)
     try:
-        with _listening(settings, arguments.fd) as listening:
+        with _listening(settings, options.fd) as listening:
             server = uvicorn.Server(uvicorn_config(create_app(door), settings))
             steady.settle()
             server.run(sockets=[listening])

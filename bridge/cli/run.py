@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import threading
-
 import typer
 
 from bridge import worker
@@ -38,11 +35,8 @@ def serve(config: ConfigOption = None) -> None:
 
 def run_worker(config: ConfigOption = None) -> None:
     """The background process of a node (started by serve, or alone on a node without doors)."""
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
     with opened(config) as archive:
-        worker.run(archive, stop)
+        worker.work(archive)
 
 
 def migrate(config: ConfigOption = None) -> None:
