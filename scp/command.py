@@ -6,12 +6,13 @@ Own code, because this runs for every object; a command is a handful of short el
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 
 _ELEMENT = struct.Struct("<HHI")
-_US = struct.Struct("<H")
+_NUMBER = struct.Struct("<HHIH")  # a whole element of one US
+_GROUP_LENGTH = struct.Struct("<HHII")  # a whole element of one UL
 NO_DATA_SET = 0x0101  # PS3.7 Annex E: the one value of Command Data Set Type that means none
 WITH_DATA_SET = 0x0001
 RESPONSE = 0x8000  # set in the Command Field of a response
@@ -143,6 +144,11 @@ def decode(data: bytes | bytearray) -> Command:
 
 def encode(response: Response) -> bytes:
     """The command set of a response, group length included."""
+    return pack(elements_of(response))
+
+
+def elements_of(response: Response) -> dict[int, int | str | bytes]:
+    """The command set of a response as elements."""
     request, status = response.command, response.status
     elements: dict[int, int | str | bytes] = {
         Element.AFFECTED_SOP_CLASS_UID: request.about(Element.AFFECTED_SOP_CLASS_UID, Element.REQUESTED_SOP_CLASS_UID),
@@ -160,14 +166,34 @@ def encode(response: Response) -> bytes:
         elements[Element.OFFENDING_ELEMENT] = struct.pack(
             "<HH", status.offending_tag >> 16, status.offending_tag & 0xFFFF
         )
-    return pack(elements)
+    return elements
 
 
 def pack(elements: Mapping[int, int | str | bytes]) -> bytes:
     """A command set of these elements, group length included: numbers as US, text padded to even length by its kind
     (PS3.5 §6.2), empty text left out."""
-    body = b"".join(_encoded(element, elements[element]) for element in sorted(elements))
-    return _ELEMENT.pack(0, Element.GROUP_LENGTH, 4) + struct.pack("<I", len(body)) + body
+    return _with_length(b"".join([_encoded(element, elements[element]) for element in sorted(elements)]))
+
+
+class Stencil:
+    """A command set that is written thousands of times with only some values changed."""
+
+    def __init__(self, elements: Mapping[int, int | str | bytes], changing: Sequence[int]) -> None:
+        """`changing`: the elements whose values `fill` takes, in that order."""
+        self._parts = [_encoded(element, elements[element]) for element in sorted(elements)]
+        places = {element: place for place, element in enumerate(sorted(elements))}
+        self._changing = [(places[element], int(element)) for element in changing]
+
+    def fill(self, values: Iterable[int | str]) -> bytes:
+        """As `pack` with these values."""
+        parts = self._parts.copy()
+        for (place, element), value in zip(self._changing, values, strict=True):
+            parts[place] = _encoded(element, value)
+        return _with_length(b"".join(parts))
+
+
+def _with_length(body: bytes) -> bytes:
+    return _GROUP_LENGTH.pack(0, Element.GROUP_LENGTH, 4, len(body)) + body
 
 
 def _is_about(elements: dict[int, bytes]) -> bool:
@@ -177,8 +203,8 @@ def _is_about(elements: dict[int, bytes]) -> bool:
 
 def _encoded(element: int, value: int | str | bytes) -> bytes:
     if isinstance(value, int):
-        value = _US.pack(value)
-    elif isinstance(value, str):
+        return _NUMBER.pack(0, element, 2, value)
+    if isinstance(value, str):
         if not value:
             return b""
         pad = b"\0" if element in _UIDS else b" "

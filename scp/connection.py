@@ -20,6 +20,7 @@ from scp.upper_layer import Event, Piece, Reader
 _BUFFER_BYTES = 1 << 20  # one read may bring several PDUs
 _PIECES_AT_ONCE = 1000  # below the kernel's IOV_MAX
 _TIME_VALUE = struct.Struct("@ll")
+_LATE = 1.02  # a wait to the moment may end this much later: what the kernel was told last mostly still does
 
 
 class Broken(Exception):
@@ -58,6 +59,7 @@ class Connection:
         self._events: Iterator[Event] = iter(())
         self._patience_s = 0.0
         self._deadline = 0.0
+        self._kernel_s = 0.0  # how long the kernel lets a read wait
         self._seen_pdus = 0
         self._is_exact = True
 
@@ -76,20 +78,16 @@ class Connection:
         """Speak TLS from now on; the names in the other side's certificate. Raises TlsFailed."""
         secured = TlsSocket(self._plain, context, as_server=as_server, name=name)
         secured.handshake(within_s)
-        self._socket = secured
+        self._socket, self._kernel_s = secured, 0.0  # the handshake had its own
         return secured.names
 
     def expect(self, within_s: float, *, exactly: bool = True) -> None:
         """The next complete PDU may take this long, from now; afterwards each has as long. `exactly`: to the moment,
-        at the price of a system call a read; otherwise one that trickles bytes may take twice as long."""
+        whatever trickles in; otherwise one that trickles bytes may take twice as long."""
         self._patience_s = within_s
         self._deadline = time.monotonic() + within_s
         self._seen_pdus = self.reader.pdus
         self._is_exact = exactly
-        try:
-            self._set_timeout(socket.SO_RCVTIMEO, within_s)
-        except OSError as error:
-            raise PeerGone(error.strerror or str(error)) from error
 
     def next(self) -> Event:
         """The next event; the one before must have been dealt with. Raises ProtocolError or Broken."""
@@ -157,7 +155,7 @@ class Connection:
         deadline = time.monotonic() + within_s
         try:
             while (left_s := deadline - time.monotonic()) > 0:
-                self._set_timeout(socket.SO_RCVTIMEO, left_s)
+                self._wait_at_most(left_s)
                 if not self._socket.recv(1 << 16):
                     return
         except OSError:
@@ -170,8 +168,7 @@ class Connection:
     def _fill(self) -> None:
         """Read at least one byte. A deadline that passes while bytes trickle in counts too."""
         try:
-            if self._is_exact:
-                self._set_timeout(socket.SO_RCVTIMEO, max(self._deadline - time.monotonic(), 0.001))
+            self._wait_at_most(max(self._deadline - time.monotonic(), 0.001) if self._is_exact else self._patience_s)
             count = self._socket.recv_into(self._buffer)
             # Most devices leave Nagle's algorithm on: the end of each PDU then waits for our acknowledgement, which the
             # kernel would hold back for 40 ms. The kernel forgets this option, so it is set after every read.
@@ -196,6 +193,12 @@ class Connection:
         poll = select.poll()
         poll.register(self._socket, select.POLLIN)
         return bool(poll.poll(0))
+
+    def _wait_at_most(self, seconds: float) -> None:
+        """For the next read; a system call only where the last one does not do."""
+        if not seconds <= self._kernel_s <= seconds * _LATE:
+            self._set_timeout(socket.SO_RCVTIMEO, seconds)
+            self._kernel_s = seconds
 
     def _set_timeout(self, option: int, seconds: float) -> None:
         """By the kernel: one system call a read, where Python's own timeouts take two."""

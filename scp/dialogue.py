@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from scp import command as commands
-from scp.command import Command, CommandError, CommandField, Response, Status
+from scp.command import Command, CommandError, CommandField, Response, Stencil
 from scp.connection import Connection, Interrupted
 from scp.contexts import Context
 from scp.operation import Answer
@@ -38,7 +38,7 @@ class Conversation:
     _response: Command | None = None
     _is_cancelled: bool = False
     _sent_at: float = 0.0
-    _commands: dict[tuple[Status, bool], bytes] = field(default_factory=dict)
+    _stencils: dict[tuple[object, ...], Stencil] = field(default_factory=dict)
 
     def respond(self, answer: Answer, *, now: bool = False) -> None:
         """See Dialogue."""
@@ -49,16 +49,14 @@ class Conversation:
             self._flush()
 
     def _command_of(self, answer: Answer) -> bytes:
-        """The command set of a response as PDUs; thousands of matches have the same one."""
-        kind = (answer.status, bool(answer.data_set))
-        known = self._commands.get(kind) if not answer.extra else None
-        if known is None:
+        """The command set of a response as PDUs; thousands of matches have the same one, but for its counts."""
+        kind = (answer.status, bool(answer.data_set), *answer.extra)
+        stencil = self._stencils.get(kind)
+        if stencil is None:
             response = Response(self.request, answer.status, answer.extra, has_data_set=bool(answer.data_set))
-            encoded = commands.encode(response)
-            known = data(self.context_id, encoded, is_command=True, max_pdu_bytes=self.max_pdu_bytes)
-            if not answer.extra:
-                self._commands[kind] = known
-        return known
+            stencil = self._stencils[kind] = Stencil(commands.elements_of(response), tuple(answer.extra))
+        command = stencil.fill(answer.extra.values())
+        return data(self.context_id, command, is_command=True, max_pdu_bytes=self.max_pdu_bytes)
 
     def finish(self, answer: Answer) -> None:
         """Say the final response, with whatever waits."""
@@ -90,6 +88,7 @@ class Conversation:
         for pdus in message(context_id, command, data_set, max_pdu_bytes=self.max_pdu_bytes):
             waiting, self._waiting = bytes(self._waiting), bytearray()
             self.connection.send_pieces([waiting, *pdus] if waiting else pdus)
+            pdus.clear()  # the next instance may come to lie where this one did, in the processor's cache
         if meanwhile is not None:
             meanwhile()
         self.connection.expect(self.response_timeout_s)

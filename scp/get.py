@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Sequence
 
 from bridge.errors import NotAcceptable
-from scp.command import WITH_DATA_SET, CommandField, Element, Status, pack
+from scp.command import WITH_DATA_SET, CommandField, Element, Status, Stencil
 from scp.contexts import Context
 from scp.operation import Answer, Call
 from scp.retrieval import Retrieval, Supply, best
@@ -39,6 +39,7 @@ class _SameAssociation:
         self._call = call
         self._supply = Supply(call.door.retrieve, self._context)
         self._message_ids = itertools.cycle(range(1, 1 << 16))
+        self._stencils: dict[str, Stencil] = {}  # by SOP class
         self._contexts: dict[str, dict[str, Context]] = {}  # SOP class -> transfer syntax -> context
         for context in call.dialogue.contexts.values():
             if context.takes_stores:
@@ -50,20 +51,27 @@ class _SameAssociation:
     def send(self, record: InstanceRecord, following: InstanceRecord | None) -> Status:
         """See Carrier."""
         context, chunks = self._supply.take(record)
-        command = pack(
-            {
-                Element.AFFECTED_SOP_CLASS_UID: record.sop_class_uid,
-                Element.COMMAND_FIELD: CommandField.C_STORE,
-                Element.MESSAGE_ID: next(self._message_ids),
-                Element.PRIORITY: self._call.command.number(Element.PRIORITY),
-                Element.DATA_SET_TYPE: WITH_DATA_SET,
-                Element.AFFECTED_SOP_INSTANCE_UID: record.ref.sop_instance_uid or "",
-            }
-        )
+        command = self._stencil(record.sop_class_uid).fill((next(self._message_ids), record.ref.sop_instance_uid or ""))
         response = self._call.dialogue.invoke(
             context.context_id, command, chunks, meanwhile=lambda: self._supply.fetch(following)
         )
         return Status(code=response.number(Element.STATUS))
+
+    def _stencil(self, sop_class_uid: str) -> Stencil:
+        """The request of a sub-operation, but for its number and instance."""
+        known = self._stencils.get(sop_class_uid)
+        if known is None:
+            elements: dict[int, int | str | bytes] = {
+                Element.AFFECTED_SOP_CLASS_UID: sop_class_uid,
+                Element.COMMAND_FIELD: CommandField.C_STORE,
+                Element.MESSAGE_ID: 0,
+                Element.PRIORITY: self._call.command.number(Element.PRIORITY),
+                Element.DATA_SET_TYPE: WITH_DATA_SET,
+                Element.AFFECTED_SOP_INSTANCE_UID: "",
+            }
+            changing = (Element.MESSAGE_ID, Element.AFFECTED_SOP_INSTANCE_UID)
+            known = self._stencils[sop_class_uid] = Stencil(elements, changing)
+        return known
 
     def _context(self, record: InstanceRecord) -> tuple[str, Context]:
         found = best(record, self._contexts.get(record.sop_class_uid, {}))

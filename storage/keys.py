@@ -65,10 +65,16 @@ def parse_instance_key(key: str) -> InstanceKey:
 
 def check_key(key: str) -> str:
     """Return `key` if a store may see it, else raise InvalidKey. Backends call this first in every verb that writes."""
+    if len(key) <= SEGMENT_BYTES and ".." not in key and _PLAIN_KEY.fullmatch(key):
+        return key
     segments = key.split("/")
     if len(key.encode()) > 1024 or not all(_safe(segment) for segment in segments):
         raise InvalidKey("a key segment is empty, hidden, too long or has characters outside [A-Za-z0-9._@-]")
     return key
+
+
+_SEGMENT = r"[A-Za-z0-9_@-][A-Za-z0-9._@-]*"
+_PLAIN_KEY = re.compile(rf"{_SEGMENT}(?:/{_SEGMENT})*")
 
 
 def _safe(segment: str) -> bool:

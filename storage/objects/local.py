@@ -58,6 +58,7 @@ class LocalStore:
         self._now = now
         self._direct = DirectWriter() if direct_writes else None
         self._objects = directory / "objects"
+        self._root = str(self._objects)
         self.staging = directory / "staging"
         with _errors():
             self._objects.mkdir(parents=True, exist_ok=True)
@@ -93,7 +94,7 @@ class LocalStore:
         self, key: str, *, version_id: str | None = None, start: int = 0, length: int | None = None
     ) -> Iterator[bytes]:
         """See ObjectStore."""
-        chunks = self._chunks(self._objects / check_key(key), start, length)
+        chunks = _chunks(f"{self._root}/{check_key(key)}", start, length)
         next(chunks)  # opens the file, so that a missing object is raised here
         return chunks
 
@@ -214,23 +215,6 @@ class LocalStore:
             if directory == self._objects:
                 return
 
-    def _chunks(self, path: Path, start: int, length: int | None) -> Generator[bytes, None, None]:
-        """First an empty chunk once the file is open, then its bytes."""
-        with _errors(missing=ObjectNotFound):
-            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-        try:
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode):
-                raise ObjectNotFound(path.name)
-            end = status.st_size if length is None else min(status.st_size, start + length)
-            yield b""
-            with _errors():
-                while start < end and (chunk := os.pread(descriptor, min(CHUNK_BYTES, end - start), start)):
-                    start += len(chunk)
-                    yield chunk
-        finally:
-            os.close(descriptor)
-
     def _load(self, key: str) -> tuple[ObjectInfo, ObjectMeta]:
         path = self._objects / check_key(key)
         with _errors(missing=ObjectNotFound):
@@ -305,6 +289,32 @@ def file_system(directory: Path) -> str:
         if fields[2] == wanted:
             return fields[fields.index("-") + 1]
     return ""
+
+
+def _chunks(path: str, start: int, length: int | None) -> Generator[bytes, None, None]:
+    """First an empty chunk once the file is open, then its bytes."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except OSError as error:
+        raise _refusal(error, ObjectNotFound) from error
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise ObjectNotFound(path.rpartition("/")[2])
+        end = status.st_size if length is None else min(status.st_size, start + length)
+        yield b""
+        while start < end and (chunk := _read(descriptor, min(CHUNK_BYTES, end - start), start)):
+            start += len(chunk)
+            yield chunk
+    finally:
+        os.close(descriptor)
+
+
+def _read(descriptor: int, size: int, start: int) -> bytes:
+    try:
+        return os.pread(descriptor, size, start)
+    except OSError as error:
+        raise _refusal(error, StorageUnavailable) from error
 
 
 def _write(descriptor: int, payload: Payload) -> None:
@@ -396,9 +406,11 @@ def _errors(*, missing: type[StorageError] = StorageUnavailable) -> Iterator[Non
     try:
         yield
     except OSError as error:
-        message = f"the file system refuses: {error.strerror}"
-        if error.errno in _FULL:
-            raise StorageFull(message) from error
-        if error.errno in _NO_PARENT:
-            raise missing(message) from error
-        raise StorageUnavailable(message) from error
+        raise _refusal(error, missing) from error
+
+
+def _refusal(error: OSError, missing: type[StorageError]) -> StorageError:
+    message = f"the file system refuses: {error.strerror}"
+    if error.errno in _FULL:
+        return StorageFull(message)
+    return missing(message) if error.errno in _NO_PARENT else StorageUnavailable(message)

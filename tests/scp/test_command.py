@@ -53,6 +53,17 @@ def test_a_comment_has_at_most_64_characters_and_an_even_length(comment: str) ->
     assert len(sent) % 2 == 0
 
 
+@given(st.integers(0, 0xFFFF), st.from_regex(r"[0-9.]{0,64}", fullmatch=True))
+def test_a_stencil_says_what_packing_anew_says(number: int, uid: str) -> None:
+    fixed = {Element.AFFECTED_SOP_CLASS_UID: CT, Element.COMMAND_FIELD: 1, Element.DATA_SET_TYPE: 1}
+    stencil = commands.Stencil(
+        {**fixed, Element.AFFECTED_SOP_INSTANCE_UID: "", Element.MESSAGE_ID: 0},
+        (Element.AFFECTED_SOP_INSTANCE_UID, Element.MESSAGE_ID),
+    )
+    wanted = {**fixed, Element.AFFECTED_SOP_INSTANCE_UID: uid, Element.MESSAGE_ID: number}
+    assert [stencil.fill((uid, number)) for _ in range(2)] == [commands.pack(wanted)] * 2
+
+
 @pytest.mark.parametrize(
     "broken",
     [
