@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydicom.dataset import Dataset
 
-from sample_data import images, reports, slides
+from sample_data import images, mammography, reports, slides
 from sample_data.build import Study, Uids, name_in_iso_ir_58, write
 
 SEED = 20260105
@@ -62,6 +62,10 @@ def studies(seed: int = SEED) -> Iterator[tuple[str, Dataset]]:
                   description="Gastric biopsy", date="20260112", sex="F")  # fmt: skip
     for number, level in enumerate(slides.pyramid(slide, uids), start=1):
         yield f"slide/level-{number}.dcm", level
+    mg = Study(patient_name="Demo^Gwen", patient_id="DEMO-010", study_uid=uids.new(), accession_number="A1010",
+               description="MG screening", date="20260113", sex="F")  # fmt: skip
+    for number, view in enumerate(mammography.screening(mg, uids)):
+        yield f"mg-screening/{number:03d}.dcm", view
 
 
 def _ct(folder: str, study: Study, uids: Uids, size: int, slices: int = SLICES) -> Iterator[tuple[str, Dataset]]:

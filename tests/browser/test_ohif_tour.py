@@ -1,4 +1,4 @@
-"""OHIF's other sides: reconstruction, cine, colour, PDF, video, report, segmentation overlay, slide."""
+"""OHIF's other sides: reconstruction, cine, colour, mammogram, PDF, video, report, segmentation overlay, slide."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ TOUR: dict[str, dict[str, str]] = {  # stop -> the file it shows, OHIF's mode, w
     "reconstruction": {"file": "ct-head/000.dcm", "more": "&hangingProtocolId=mpr", "wait": "canvas"},
     "ultrasound": {"file": "us-heart/000.dcm", "wait": "canvas"},
     "radiograph": {"file": "cr-chest/000.dcm", "wait": "canvas"},
+    "mammogram": {"file": "mg-screening/000.dcm", "more": "&hangingProtocolId=@ohif/mnGrid", "wait": "canvas"},
     "enhanced": {"file": "ct-head/enhanced.dcm", "series": "only", "wait": "canvas"},
     "report": {"file": "ct-head/report.dcm", "series": "only", "wait": "text=右侧半球出血"},
     "segmentation": {"file": "ct-head/bleeding.dcm", "mode": "segmentation", "wait": "canvas", "open": "Bleeding",

@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+import imagecodecs
 import pytest
 from pydicom import dcmread
+from pydicom.encaps import get_frame
 
 from sample_data.generate import generate, studies
 from tests.conftest import Dcmtk
@@ -41,6 +43,18 @@ def test_the_pixels_have_the_length_that_the_header_says(files: list[Path]) -> N
         samples = read.Rows * read.Columns * read.SamplesPerPixel * int(read.get("NumberOfFrames", 1))
         assert len(read.PixelData) == samples * read.BitsAllocated // 8
         assert read.pixel_array.max() > read.pixel_array.min()
+
+
+def test_mammograms_lie_as_their_orientation_says(files: list[Path]) -> None:
+    views = [read for path in files if (read := dcmread(path)).Modality == "MG"]
+    assert [read.SeriesDescription for read in views] == ["R CC", "L CC", "R MLO", "L MLO"]
+    for read in views:
+        pixels = imagecodecs.jpegls_decode(get_frame(read.PixelData, 0, number_of_frames=1))
+        assert pixels.shape == (read.Rows, read.Columns)
+        assert pixels.max() < 1 << read.BitsStored
+        chest_wall, air = (-1, 0) if read.PatientOrientation[0] == "P" else (0, -1)
+        assert (read.ImageLaterality == "R") == (chest_wall == -1)
+        assert pixels[:, air].max() == 0 < pixels[read.Rows // 2, chest_wall]
 
 
 @pytest.mark.server
