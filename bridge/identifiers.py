@@ -27,6 +27,7 @@ _NUMBERS = {"FD": "d", "FL": "f", "SL": "i", "SS": "h", "SV": "q", "UL": "I", "U
 _NAME_GROUPS = ("Alphabetic", "Ideographic", "Phonetic")
 _ITEM = b"\xfe\xff\x00\xe0"
 _DEPTH_LIMIT = 32
+_VALUES_KEPT = 500  # of one element of a form
 _LENGTH, _SHORT_LENGTH = struct.Struct("<I"), struct.Struct("<H")
 _SHORT_LIMIT = 0xFFFE  # bytes of a value whose explicit header has a 16-bit length
 
@@ -78,7 +79,8 @@ class Form:
 
     def __init__(self, elements: Sequence[tuple[int, str]], *, explicit: bool, charsets: Sequence[str]) -> None:
         self._charsets = charsets or (UTF_8,)
-        self._elements = [_shape(tag, vr, explicit) for tag, vr in elements]
+        self._shapes = [_Shape(tag, vr, explicit) for tag, vr in elements]
+        self._known = [(shape.known.get, shape) for shape in self._shapes]
         self._declared = {
             charsets: _Writer(explicit, ()).elements({_CHARACTER_SET: {"vr": "CS", "Value": list(charsets)}})
             for charsets in (tuple(self._charsets), (UTF_8,))
@@ -95,31 +97,49 @@ class Form:
 
     def _filled(self, texts: Sequence[str], charsets: tuple[str, ...]) -> list[bytes] | None:
         parts = [b""]
-        for (head, length, vr, pad), text in zip(self._elements, texts, strict=True):
-            if text.isascii():
-                value = text.encode()
-            elif vr in _CHARSET_VRS:
-                encoded = encode_text(text, vr, charsets)
-                if encoded is None:
-                    return None
-                value, parts[0] = encoded, self._declared[charsets]
-            else:
-                value = text.encode("ascii", "replace")
-            if len(value) & 1:
-                value += pad
-            parts += (head, length(len(value)), value)
+        for (known, shape), text in zip(self._known, texts, strict=True):
+            part = known(text)
+            if part is None:
+                if text.isascii():
+                    part = shape.plain(text)
+                elif shape.vr not in _CHARSET_VRS:
+                    part = shape.element(text.encode("ascii", "replace"))
+                else:
+                    encoded = encode_text(text, shape.vr, charsets)
+                    if encoded is None:
+                        return None
+                    part, parts[0] = shape.element(encoded), self._declared[charsets]
+            parts.append(part)
         return parts
 
 
-def _shape(tag: int, vr: str, explicit: bool) -> tuple[bytes, Callable[[int], bytes], str, bytes]:
-    """(what stands before the length, how the length is written, the VR, its padding)."""
-    head = struct.pack("<HH", tag >> 16, tag & 0xFFFF)
-    pad = b"\0" if vr == "UI" else b" "
-    if not explicit:
-        return head, _LENGTH.pack, vr, pad
-    if vr in LONG_HEADER:
-        return head + struct.pack("<2sxx", vr.encode()), _LENGTH.pack, vr, pad
-    return head + vr.encode(), _SHORT_LENGTH.pack, vr, pad
+class _Shape:
+    """An element without its value, and what it looks like with values that came before: most repeat."""
+
+    def __init__(self, tag: int, vr: str, explicit: bool) -> None:
+        self.vr = vr
+        self.known: dict[str, bytes] = {}  # only plain ones, and not without end
+        self._pad = b"\0" if vr == "UI" else b" "
+        self._head = struct.pack("<HH", tag >> 16, tag & 0xFFFF)
+        self._length = _LENGTH.pack
+        if explicit and vr in LONG_HEADER:
+            self._head += struct.pack("<2sxx", vr.encode())
+        elif explicit:
+            self._head += vr.encode()
+            self._length = _SHORT_LENGTH.pack
+
+    def plain(self, text: str) -> bytes:
+        """The element with a value of ASCII alone."""
+        made = self.element(text.encode())
+        if len(self.known) < _VALUES_KEPT:
+            self.known[text] = made
+        return made
+
+    def element(self, value: bytes) -> bytes:
+        """The element with these bytes as its value."""
+        if len(value) & 1:
+            value += self._pad
+        return self._head + self._length(len(value)) + value
 
 
 class _Writer:

@@ -38,7 +38,7 @@ class Conversation:
     _response: Command | None = None
     _is_cancelled: bool = False
     _sent_at: float = 0.0
-    _stencils: dict[tuple[object, ...], Stencil] = field(default_factory=dict)
+    _commands: dict[tuple[object, ...], tuple[Stencil, bytes]] = field(default_factory=dict)
 
     def respond(self, answer: Answer, *, now: bool = False) -> None:
         """See Dialogue."""
@@ -49,13 +49,16 @@ class Conversation:
             self._flush()
 
     def _command_of(self, answer: Answer) -> bytes:
-        """The command set of a response as PDUs; thousands of matches have the same one, but for its counts."""
+        """The command set of a response as PDUs: that of thousands of matches is the same, others differ in counts."""
         kind = (answer.status, bool(answer.data_set), *answer.extra)
-        stencil = self._stencils.get(kind)
-        if stencil is None:
+        known = self._commands.get(kind)
+        if known is None:
             response = Response(self.request, answer.status, answer.extra, has_data_set=bool(answer.data_set))
-            stencil = self._stencils[kind] = Stencil(commands.elements_of(response), tuple(answer.extra))
-        command = stencil.fill(answer.extra.values())
+            stencil = Stencil(commands.elements_of(response), tuple(answer.extra))
+            known = self._commands[kind] = (stencil, self._command_pdus(stencil.fill(answer.extra.values())))
+        return self._command_pdus(known[0].fill(answer.extra.values())) if answer.extra else known[1]
+
+    def _command_pdus(self, command: bytes) -> bytes:
         return data(self.context_id, command, is_command=True, max_pdu_bytes=self.max_pdu_bytes)
 
     def finish(self, answer: Answer) -> None:

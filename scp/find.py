@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -73,7 +74,7 @@ class Find:
         options = self._call.context.options
         question = understand(self._gathering.whole(), self._model.levels, relational=options.relational)
         writer = _Answers(self._call, question)
-        for number, found in enumerate(self._found(question)):
+        for number, found in enumerate(self._found(question, writer.wanted)):
             if number == dimse.search_limit:
                 return Status(code=TOO_MANY_MATCHES, comment=f"more than {number} matches; narrow the query")
             if number % _BETWEEN_CANCELS == 0 and dialogue.is_cancelled():
@@ -81,8 +82,8 @@ class Find:
             dialogue.respond(writer.answer(found))
         return SUCCESS
 
-    def _found(self, question: Identifier) -> Iterator[Found]:
-        """All matches in the order of the web door."""
+    def _found(self, question: Identifier, wanted: tuple[str, ...] | None) -> Iterator[Found]:
+        """All matches in the order of the web door, with what is wanted of them."""
         call, options = self._call, self._call.context.options
         keys = {path: "" if path in _ONLY_RETURNED else value for path, value in question.keys.items()}
         search_keys.check(keys, question.storage_level)
@@ -92,7 +93,11 @@ class Find:
         criteria, intervals = search_keys.criteria(keys, ways, combined=options.date_time)
         query = Query(site=call.caller.site, level=question.storage_level, criteria=criteria, intervals=intervals)
         utc_offset = parse_offset(question.utc_offset) if options.timezone and question.utc_offset else None
-        return (patients if question.level == PATIENT else matches)(call.archive, query, utc_offset)
+        if question.level == PATIENT:
+            return patients(call.archive, query, utc_offset)
+        if utc_offset is None:  # otherwise dates and times must be looked at
+            query = replace(query, wanted=wanted)
+        return matches(call.archive, query, utc_offset)
 
 
 class _Answers:
@@ -114,20 +119,26 @@ class _Answers:
         is_full = len(known) == len(self._asked)
         self._status = Status(code=PENDING if is_full else PENDING_WITH_UNSUPPORTED_KEYS)
 
+    @property
+    def wanted(self) -> tuple[str, ...] | None:
+        """The keywords of all that answers are made of; None where more than the index's text is needed."""
+        return tuple(keyword for keyword, _ in self._plain[1]) if self._plain is not None else None
+
     def answer(self, found: Found) -> Answer:
         """The pending response of a match."""
         level = self._question.storage_level
         if self._plain is not None:
-            form, keywords = self._plain
-            attributes = {**found.attributes, **self._fixed}
-            return Answer(status=self._status, data_set=form.fill([attributes.get(key, "") for key in keywords]))
+            form, texts = self._plain
+            text_of = found.attributes.get
+            filled = form.fill([text_of(keyword, otherwise) for keyword, otherwise in texts])
+            return Answer(status=self._status, data_set=filled)
         (made,) = self._call.door.answers.objects([found], level, self._fields)
         numbers = related(self._call.archive, found) if self._related else {}
         return Answer(status=self._status, data_set=self._encode(made, numbers))
 
-    def _plain_form(self, known: tuple[tuple[int, ...], ...]) -> tuple[identifiers.Form, list[str]] | None:
-        """How to write answers of nothing but text that the index has, and the keywords of its values in order."""
-        self._fixed = {"QueryRetrieveLevel": self._question.level, "RetrieveAETitle": self._ae_title}
+    def _plain_form(self, known: tuple[tuple[int, ...], ...]) -> tuple[identifiers.Form, list[tuple[str, str]]] | None:
+        """How to write answers of nothing but text that the index has; (keyword, text otherwise) of its values."""
+        fixed = {"QueryRetrieveLevel": self._question.level, "RetrieveAETitle": self._ae_title}
         keywords = {0x00080052: ("CS", "QueryRetrieveLevel"), 0x00080054: ("AE", "RetrieveAETitle"), **_AVAILABLE}
         for path in known:
             if path not in _PLAIN:
@@ -141,7 +152,7 @@ class _Answers:
         if elements[0][0] < _CHARACTER_SET:
             return None
         form = identifiers.Form(elements, explicit=self._explicit, charsets=self._question.charsets)
-        return form, [keyword for _, (_, keyword) in sorted(keywords.items())]
+        return form, [(keyword, fixed.get(keyword, "")) for _, (_, keyword) in sorted(keywords.items())]
 
     def _encode(self, text: bytes, numbers: Mapping[int, int]) -> bytes:
         made: dict[str, Any] = orjson.loads(text.replace(b"\0", b""))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -105,7 +105,10 @@ class DateTimeRange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """A search within one site. `scope` narrows to a study or series; `level` is what comes back."""
+    """A search within one site. `scope` narrows to a study or series; `level` is what comes back.
+
+    `wanted`: keywords of attributes; nothing else but InstanceAvailability has to be looked up. None: all there is.
+    """
 
     site: str
     level: Level
@@ -114,11 +117,13 @@ class Query:
     scope: ResourceRef | None = None
     limit: int = 100
     offset: int = 0
+    wanted: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """One result: its reference and every indexed and computed attribute of its own level and the levels above.
+    """One result: its reference and every indexed and computed attribute of its own level and the levels above, or
+    those that were wanted.
 
     `attributes` maps keywords of storage/attributes.py (ATTRIBUTES and COMPUTED) to text, values joined by a backslash,
     absent ones left out. `revision` grows whenever anything below the resource changes: with the reference it keys
@@ -126,16 +131,20 @@ class Found:
     """
 
     ref: ResourceRef
-    attributes: dict[str, str]
+    attributes: Mapping[str, str]
     revision: int
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page of results in the stable order of DICOM.md Q17, and how many are left after it."""
+    """A page of results in the stable order of DICOM.md Q17, and how many are left after it.
+
+    `seq`: of the last change in the site that it shows; pages of the same one join without gap or repetition.
+    """
 
     found: Sequence[Found]
     remaining: int
+    seq: int = 0
 
 
 def satisfies(matcher: Matcher, vr: str, values: Sequence[str]) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
+from itertools import chain, repeat
 
 from bridge.archive import Archive
 from bridge.errors import InvalidRequest, Unavailable
@@ -22,11 +23,10 @@ from bridge.search.zones import Reading, Zone
 from storage.attributes import BY_PATH, COMPUTED, MATCHABLE_COMPUTED
 from storage.errors import StorageUnavailable
 from storage.query import Criterion, DateTimeRange, Found, Page, Query, satisfies, satisfies_interval
-from storage.records import ResourceRef
 
 __all__ = ["Answers", "Fields", "matches", "search"]
 
-_PAGE = 500
+_PAGES = (500, 1000, 2000, 4000)  # each page takes the search once more, so they grow: the first one must be quick
 _INDEXED_COMPUTED = frozenset((COMPUTED[keyword][0],) for keyword in MATCHABLE_COMPUTED)
 _TEXT_NUMBERS = frozenset({"FL", "FD", "UV", "SV"})  # compared by value, as DS is
 
@@ -176,14 +176,20 @@ def _by_metadata(archive: Archive, rest: _Rest, candidates: Iterable[Found]) -> 
 
 def _candidates(archive: Archive, query: Query) -> Iterator[Found]:
     offset = 0
-    before: frozenset[ResourceRef] = frozenset()  # what comes in meanwhile pushes results on to the next page
-    while True:
-        page = archive.index.search(replace(query, offset=offset, limit=_PAGE))
-        yield from (found for found in page.found if found.ref not in before)
-        before = frozenset(found.ref for found in page.found)
+    before: Page | None = None
+    for limit in chain(_PAGES, repeat(_PAGES[-1])):
+        page = archive.index.search(replace(query, offset=offset, limit=limit))
+        yield from page.found if before is None or before.seq == page.seq else _without(page.found, before.found)
+        before = page
         offset += len(page.found)
         if not page.remaining or not page.found:
             return
+
+
+def _without(found: Iterable[Found], before: Iterable[Found]) -> Iterator[Found]:
+    """What comes in meanwhile pushes results on to the next page."""
+    seen = frozenset(one.ref for one in before)
+    return (one for one in found if one.ref not in seen)
 
 
 def _grouped(criteria: Iterable[Criterion]) -> tuple[list[list[Criterion]], list[Criterion]]:

@@ -12,7 +12,8 @@ import math
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Select, bindparam, func, select
@@ -75,10 +76,9 @@ class Search:
         known = self._pages.get(query, here.seq)
         if known is None:
             known = _Run(self._database, session, query, here, self._totals, self._statements).page()
-            if len(known.found) > PAGE_ROWS_KEPT:
-                return known
-            self._pages.put(query, here.seq, known)
-        return Page([replace(one, attributes=dict(one.attributes)) for one in known.found], known.remaining)
+            if len(known.found) <= PAGE_ROWS_KEPT:
+                self._pages.put(query, here.seq, known)
+        return known
 
 
 class _Memory(Generic[T]):
@@ -134,7 +134,7 @@ class _Run:
         query, here = self._query, self._here
         self._conditions = self._plan(here.row)
         if here is _NOWHERE or (query.scope is not None and query.scope.site != query.site):
-            return Page([], 0)
+            return Page([], 0, here.seq)
         driver = self._driver(here)
         if driver is not None and query.level is Level.STUDY:
             ids = self._ids(driver, paged=False)
@@ -143,7 +143,7 @@ class _Run:
         else:
             ids = self._ids(driver, paged=True) if query.limit else []
             total = self._total(here, driver, len(ids))
-        return Page(self._fetch(ids), max(0, total - query.offset - len(ids)))
+        return Page(self._fetch(ids), max(0, total - query.offset - len(ids)), here.seq)
 
     def _plan(self, site_row: int) -> list[Condition]:
         matching = Matching(self._session, site_row)
@@ -201,7 +201,9 @@ class _Run:
 
     def _prepared(self, purpose: tuple[object, ...], build: Callable[[], ClauseElement]) -> Prepared:
         """The compiled statement of this shape and purpose."""
-        key = (self._shape, purpose)
+        return self._kept((self._shape, purpose), build)
+
+    def _kept(self, key: object, build: Callable[[], ClauseElement]) -> Prepared:
         known = self._statements.get(key)
         if known is None:
             if len(self._statements) >= STATEMENTS_KEPT:
@@ -261,9 +263,10 @@ class _Run:
     def _fetch(self, ids: Sequence[int]) -> list[Found]:
         if not ids:
             return []
-        level = self._query.level
-        rows = self._session.rows(_FETCH[level], {"ids": self._session.listing(ids)})
-        found = {row[0]: _found(self._query.site, level, row) for row in rows}
+        columns = _columns(self._query.level, self._query.wanted)
+        statement = self._kept(columns, columns.statement)
+        rows = self._session.rows(statement, {"ids": self._session.listing(ids)})
+        found = {row[0]: columns.found(self._query.site, row) for row in rows}
         return [found[row] for row in ids]
 
 
@@ -304,34 +307,39 @@ _COLUMNS = {
     ]
     for level in Level
 }
-_KEYWORDS = {level: tuple(keyword for keyword, _ in _COLUMNS[level]) for level in Level}
-_UIDS = {
-    level: tuple(
-        _KEYWORDS[level].index(keyword)
-        for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")[: DEPTH[level] + 1]
-    )
-    for level in Level
-}
-_FETCH = {
-    level: select(
-        TABLES[level].c.id,
-        TABLES[level].c.revision,
-        study.c.cold_count,
-        *(column.label(f"c{number}") for number, (_, column) in enumerate(_COLUMNS[level])),
-    )
-    .select_from(_JOINED[level])
-    .where(Among(TABLES[level].c.id, "ids"))
-    for level in Level
-}
+_UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
 
 
-def _found(site_name: str, level: Level, row: tuple[Any, ...]) -> Found:
-    texts = row[3:]
-    attributes = {
-        keyword: text if text.__class__ is str else str(text)
-        for keyword, text in zip(_KEYWORDS[level], texts, strict=True)
-        if text is not None and text != ""
-    }
-    attributes["InstanceAvailability"] = "NEARLINE" if row[2] else "ONLINE"
-    ref = ResourceRef(site_name, *(texts[position] for position in _UIDS[level]))
-    return Found(ref=ref, attributes=attributes, revision=row[1])
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """What is fetched of a resource, by keyword."""
+
+    level: Level
+    keywords: tuple[str, ...]
+    uids: tuple[int, ...]  # where those of the reference are among them
+
+    def statement(self) -> Select[Any]:
+        """The rows whose ids are given."""
+        own, known = TABLES[self.level], dict(_COLUMNS[self.level])
+        columns = [known[keyword].label(f"c{number}") for number, keyword in enumerate(self.keywords)]
+        rows = select(own.c.id, own.c.revision, study.c.cold_count, *columns).select_from(_JOINED[self.level])
+        return rows.where(Among(own.c.id, "ids"))
+
+    def found(self, site_name: str, row: tuple[Any, ...]) -> Found:
+        """A row of the statement."""
+        texts = row[3:]
+        attributes = {
+            keyword: text if text.__class__ is str else str(text)
+            for keyword, text in zip(self.keywords, texts, strict=True)
+            if text is not None and text != ""
+        }
+        attributes["InstanceAvailability"] = "NEARLINE" if row[2] else "ONLINE"
+        ref = ResourceRef(site_name, *[texts[position] for position in self.uids])
+        return Found(ref=ref, attributes=attributes, revision=row[1])
+
+
+@lru_cache(maxsize=256)
+def _columns(level: Level, wanted: tuple[str, ...] | None) -> _Columns:
+    own = _UIDS[: DEPTH[level] + 1]
+    keywords = tuple(one for one, _ in _COLUMNS[level] if wanted is None or one in wanted or one in own)
+    return _Columns(level, keywords, tuple(keywords.index(uid) for uid in own))

@@ -60,7 +60,11 @@ def test_a_form_says_the_same_bytes(explicit: bool, charsets: tuple[str, ...], n
         for (tag, vr), text in zip(elements, texts, strict=True)
     }
     form = identifiers.Form(elements, explicit=explicit, charsets=charsets)
-    assert form.fill(texts) == identifiers.write(document, explicit=explicit, charsets=charsets)
+    again = [*texts[:-1], "another"]
+    written = identifiers.write(document, explicit=explicit, charsets=charsets)
+    document["0040A160"]["Value"] = ["another"]
+    rewritten = identifiers.write(document, explicit=explicit, charsets=charsets)
+    assert [form.fill(one) for one in (texts, again, texts)] == [written, rewritten, written]
 
 
 def test_undeclared_text_is_read_by_the_fallback() -> None:

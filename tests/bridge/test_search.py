@@ -11,7 +11,7 @@ import pytest
 from bridge.archive import Archive
 from bridge.bundling import bundle_quiet_series
 from bridge.errors import InvalidRequest, Unavailable
-from bridge.search import Answers, Fields, search
+from bridge.search import Answers, Fields, matches, search
 from bridge.search.elements import encode_text, join
 from bridge.search.levels import level_of, reaches
 from storage.attributes import ATTRIBUTES
@@ -41,6 +41,29 @@ def quiet(archive: Archive) -> None:
 def numbers(archive: Archive, *criteria: Criterion, level: Level = Level.INSTANCE, **values: object) -> list[str]:
     query = Query(site="default", level=level, criteria=criteria, **values)  # type: ignore[arg-type]
     return [found.attributes.get("InstanceNumber", "") for found in search(archive, query).found]
+
+
+def test_all_matches_come_once_though_newer_ones_come_in_between(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bridge.search._PAGES", (1, 2))
+    opened = open_test_archive(tmp_path)
+
+    def take(day: int) -> None:
+        study = f"1.2.{day}"
+        receive(
+            opened, data_set(study=study, series=f"{study}.1", StudyDate=f"202603{day:02}", AccessionNumber=str(day))
+        )
+
+    for day in range(1, 8):
+        take(day)
+    found = matches(opened, Query(site="default", level=Level.STUDY))
+    days = [next(found).attributes["StudyDate"] for _ in range(3)]
+    take(20)
+    take(9)
+    days += [one.attributes["StudyDate"] for one in found]
+    assert days == [f"202603{day:02}" for day in range(7, 0, -1)]
+    opened.close()
 
 
 @pytest.mark.parametrize("bundled", [False, True])

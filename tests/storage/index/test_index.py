@@ -590,6 +590,23 @@ def test_a_result_has_the_attributes_of_its_level_and_above(index: SqlIndex) -> 
     assert "SOPClassUID" not in series.attributes
 
 
+@pytest.mark.parametrize("level", list(Level))
+def test_what_is_wanted_comes_as_in_a_whole_result_and_nothing_else(index: SqlIndex, level: Level) -> None:
+    for study in (1, 2):
+        keep(index, record(study))
+    whole = Query(site="default", level=level)
+    wanted = ("PatientName", "Modality", "NumberOfStudyRelatedInstances", "InstanceNumber", "StudyID", "NoSuchThing")
+    kept = {*wanted, "StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "InstanceAvailability"}
+    for some, all_there_is in zip(
+        index.search(replace(whole, wanted=wanted)).found, index.search(whole).found, strict=True
+    ):
+        assert (some.ref, some.revision) == (all_there_is.ref, all_there_is.revision)
+        assert some.attributes == {
+            keyword: text for keyword, text in all_there_is.attributes.items() if keyword in kept
+        }
+        assert some.attributes["PatientName"] == "Zhang^San=张^三"
+
+
 def test_a_scope_is_never_ignored(index: SqlIndex) -> None:
     for study in (1, 2):
         keep(index, record(study))
