@@ -62,13 +62,13 @@ class GuardedStore:
         if self._open:
             self._ask_for_probe()
             raise StorageUnavailable("the object store was not answering; it is asked again in the background")
-        payload.keep()
         deadline_s = self._put_deadline_s + payload.size_bytes / _SLOWEST_BYTES_PER_S
         try:
             return self._workers.run(lambda: self._store.put(key, payload, meta=meta), deadline_s)
         except (StorageUnavailable, TimeoutError) as error:
             self._trip()
             if isinstance(error, TimeoutError):
+                payload.keep()
                 raise StorageUnavailable(f"the object store did not answer within {deadline_s:.0f} s") from None
             raise
 

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
+from zlib_ng.zlib_ng import crc32
+
 from storage.errors import StorageError, StorageFull, StorageUnavailable
 
 _IDLE_BUFFERS = 8  # of a process; with more objects coming in at once, the others get new memory
@@ -71,7 +73,8 @@ class Payload:
             raise StorageUnavailable("the payload has been dropped")
         end = self.size_bytes if length is None else min(start + length, self.size_bytes)
         if self.path is None:
-            for part, at in ((self.header, 0), (self.body or b"", len(self.header))):
+            whole = ((self.aligned, 0),) if self.aligned is not None else None
+            for part, at in whole or ((self.header, 0), (self.body or b"", len(self.header))):
                 view = memoryview(part)[max(0, start - at) : max(0, end - at)]
                 for first in range(0, len(view), chunk_bytes):
                     yield view[first : first + chunk_bytes]
@@ -85,8 +88,15 @@ class Payload:
         except OSError as error:
             raise StorageUnavailable(f"the temporary file cannot be read: {error.strerror}") from error
 
+    def object_crc32(self) -> int:
+        """CRC-32 of the object's bytes as they are. Reads them all once more, thirty times as fast as SHA-256."""
+        found = 0
+        for chunk in self.chunks():
+            found = crc32(chunk, found)
+        return found
+
     def object_sha256(self) -> str:
-        """SHA-256 of the object's bytes as they are, hex: what an S3 request has to say. Reads them all once more."""
+        """SHA-256 of the object's bytes as they are, hex: what an S3 request may have to say. Reads them all again."""
         digest = hashlib.sha256()
         for chunk in self.chunks():
             digest.update(chunk)

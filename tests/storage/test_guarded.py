@@ -128,6 +128,21 @@ def test_a_put_that_was_given_up_reads_its_own_bytes_though_the_next_object_has_
     assert content(inner, key) == HEADER + BODY
 
 
+def test_memory_of_a_put_that_ended_serves_the_next_object(
+    store: GuardedStore, inner: HangingStore, tmp_path: Path
+) -> None:
+    with spooled_in_memory(tmp_path, BODY) as taken:
+        buffer = taken._buffer
+        store.put(new_key(), taken, meta=NOTHING)
+    with spooled_in_memory(tmp_path, BODY) as taken:
+        assert taken._buffer is buffer
+        inner.away = True
+        with pytest.raises(StorageUnavailable):
+            store.put(new_key(), taken, meta=NOTHING)
+    with spooled_in_memory(tmp_path, BODY) as taken:
+        assert taken._buffer is buffer
+
+
 def test_the_number_of_puts_given_up_is_bounded(store: GuardedStore, inner: HangingStore) -> None:
     inner.go_on.clear()
     refused: list[str] = []

@@ -6,6 +6,7 @@ import errno
 import hashlib
 import mmap
 import os
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ def test_what_is_written_is_what_the_payload_holds(tmp_path: Path, memory_bytes:
         assert taken.data_set_offset == len(HEADER)
         assert taken.sha256 == hashlib.sha256(HEADER + hashlib.sha256(b"onetwothree").digest()).hexdigest()
         assert taken.object_sha256() == hashlib.sha256(HEADER + b"onetwothree").hexdigest()
+        assert taken.object_crc32() == zlib.crc32(HEADER + b"onetwothree")
         assert taken.data_set_sha256 == hashlib.sha256(b"onetwothree").hexdigest()
         assert (taken.path is None) == (memory_bytes >= 11)
     assert list(tmp_path.iterdir()) == []
@@ -153,6 +155,14 @@ def test_memory_that_is_kept_is_not_used_again(tmp_path: Path) -> None:
     kept.discard()
     spooled_in_memory(tmp_path, b"another")
     assert b"".join(kept.chunks()) == HEADER + BODY
+
+
+def test_any_part_of_an_object_in_memory_can_be_read(tmp_path: Path) -> None:
+    whole, taken = HEADER + BODY, spooled_in_memory(tmp_path, BODY)
+    for start in (0, 1, len(HEADER) - 1, len(HEADER), len(HEADER) + 1, len(whole)):
+        for length in (0, 1, len(HEADER), len(whole), None):
+            end = None if length is None else start + length
+            assert b"".join(taken.chunks(7, start, length)) == whole[start:end]
 
 
 def test_an_object_in_memory_lies_in_one_piece_from_a_page_on(tmp_path: Path) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import socket
 import threading
 import time
 import tracemalloc
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -16,6 +18,7 @@ import pytest
 
 from storage.errors import InvalidMeta, ObjectExists, ObjectNotFound, StorageFull, StorageUnavailable
 from storage.objects.base import ObjectMeta
+from storage.objects.payload import Payload
 from storage.objects.s3 import S3Settings, S3Store
 from storage.objects.s3.probe import ABSENT, VERIFIED
 from tests.servers.object_stores import S3Server
@@ -115,6 +118,34 @@ def test_a_put_is_one_request_with_everything_in_it(scripted: ScriptedS3) -> Non
     assert headers["x-amz-object-lock-retain-until-date"] == "2999-01-02T03:04:06Z"  # never a moment short
     assert headers["x-amz-object-lock-legal-hold"] == "ON"
     assert headers["if-none-match"] == "*"
+    assert headers["x-amz-content-sha256"] == "UNSIGNED-PAYLOAD"
+    assert base64.b64decode(headers["x-amz-checksum-crc32"]) == zlib.crc32(HEADER + BODY).to_bytes(4)
+    assert "x-amz-checksum-crc32" in headers["authorization"]  # nobody can change it on the way
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "tls", "is_safe"),
+    [
+        ("store.example:9000", False, False),
+        ("store.example:443", True, True),
+        ("192.0.2.1:9000", False, False),
+        ("127.0.0.1:9000", False, True),
+        ("[::1]:9000", False, True),
+        ("[2001:db8::1]:9000", False, False),
+        ("localhost:9000", False, True),
+    ],
+)
+def test_the_line_is_safe_over_tls_and_on_this_machine(endpoint: str, tls: bool, is_safe: bool) -> None:
+    settings = S3Settings(endpoint=endpoint, bucket="bucket", access_key="access", secret_key="secret", tls=tls)
+    assert settings.is_line_safe is is_safe
+
+
+def test_on_any_other_line_the_body_is_signed_too(scripted: ScriptedS3, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(S3Settings, "is_line_safe", False)
+    scripted.answers = [(200, {}, b"")]
+    scripted.store().put(new_key(), payload(), meta=NOTHING)
+    (asked,) = scripted.asked
+    headers = {name.lower(): value for name, value in asked.headers.items()}
     assert headers["x-amz-content-sha256"] == payload().object_sha256()
 
 
@@ -264,6 +295,19 @@ def store(server: S3Server) -> Iterator[S3Store]:
     opened.ensure_bucket()
     yield opened
     opened.close()
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("is_line_safe", [True, False])
+def test_a_body_that_was_damaged_on_the_way_is_refused(
+    store: S3Store, monkeypatch: pytest.MonkeyPatch, is_line_safe: bool
+) -> None:
+    key, sent = new_key(), payload()
+    monkeypatch.setattr(S3Settings, "is_line_safe", is_line_safe)
+    monkeypatch.setattr(Payload, "object_crc32", lambda _: zlib.crc32(b"other bytes"))
+    with pytest.raises(StorageUnavailable):
+        store.put(key, sent, meta=NOTHING)
+    assert is_absent(store, key)
 
 
 @pytest.mark.server

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -30,11 +31,11 @@ def bridge(tmp_path: Path) -> Iterator[RunningBridge]:
 def children(bridge: RunningBridge) -> dict[str, int]:
     """The children by name."""
     assert bridge.process is not None
-    return {
-        (Path("/proc") / str(pid) / "comm").read_text().strip(): pid
-        for pid in bridge.pids()
-        if pid != bridge.process.pid
-    }
+    found = {}
+    for pid in set(bridge.pids()) - {bridge.process.pid}:
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            found[Path(f"/proc/{pid}/comm").read_text().strip()] = pid
+    return found
 
 
 def listening_ports(pid: int) -> set[int]:

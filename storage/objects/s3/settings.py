@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from ipaddress import ip_address
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,3 +22,12 @@ class S3Settings:
     connect_timeout_s: float = 3.0
     read_timeout_s: float = 30.0
     connections: int = 32
+
+    @property
+    def is_line_safe(self) -> bool:
+        """Whether nobody can change a body on its way to the store: over TLS, or on this machine."""
+        host = self.endpoint.rpartition(":")[0].strip("[]")
+        try:
+            return self.tls or host == "localhost" or ip_address(host).is_loopback
+        except ValueError:  # a name
+            return False

@@ -34,6 +34,7 @@ from storage.objects.s3.probe import Capabilities, probe
 from storage.objects.s3.settings import S3Settings
 from storage.objects.s3.wire import (
     SEND_BYTES,
+    UNSIGNED,
     Refused,
     Wire,
     server_time,
@@ -209,15 +210,19 @@ class S3Store:
     def _put_whole(
         self, key: str, payload: Payload, headers: Mapping[str, str], body: Callable[[], Iterator[bytes | memoryview]]
     ) -> urllib3.BaseHTTPResponse:
-        """One PUT. A gateway over a folder may refuse while another call removes the empty directory: then again."""
-        digest = payload.object_sha256()
-        checksum = base64.b64encode(bytes.fromhex(digest)).decode()
+        """One PUT, whose body the store compares with a checksum in the signed head, and keeps that checksum.
+
+        Where the line might be tampered with, the body is signed too. A gateway over a folder may refuse while another
+        call removes the empty directory: then again.
+        """
+        digest = UNSIGNED if self.settings.is_line_safe else payload.object_sha256()
+        checksum = base64.b64encode(payload.object_crc32().to_bytes(4)).decode()
         for left in reversed(range(DIRECTORY_RACES)):
             try:
                 return self.wire.request(
                     "PUT",
                     key,
-                    headers={**headers, "If-None-Match": "*", "x-amz-checksum-sha256": checksum},
+                    headers={**headers, "If-None-Match": "*", "x-amz-checksum-crc32": checksum},
                     body=body,
                     size_bytes=payload.size_bytes,
                     sha256=digest,

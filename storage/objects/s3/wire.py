@@ -1,7 +1,7 @@
 """Signed requests to one bucket, bounded in every wait (LIFECYCLE §2.7).
 
-The SDK signs, and knows every vendor's URLs; the bytes go from the payload straight into the socket, with the hash that
-was taken on the way in. The SDK's own put copies each part into memory and hashes it again (measured: docs/storage.md).
+The SDK signs, and knows every vendor's URLs; the bytes go from the payload straight into the socket. The SDK's own put
+copies each part into memory first, and hashes it (measured: docs/storage.md).
 Sending is done in pieces, because a socket's timeout covers one `send` as a whole.
 """
 
@@ -31,7 +31,8 @@ from storage.errors import (
 )
 from storage.objects.s3.settings import S3Settings
 
-SEND_BYTES = 256 << 10
+SEND_BYTES = 1 << 20
+UNSIGNED = "UNSIGNED-PAYLOAD"  # S3's word for a body whose hash is not signed
 _ATTEMPTS = 3
 _PAUSE_S = 0.1  # doubled after each attempt
 _RETRIED = (429, 500, 502, 503, 504)
