@@ -15,6 +15,7 @@ from typing import Generic, Protocol, TypeVar
 
 from bridge import audit, identifiers, metrics
 from bridge.errors import BridgeError, Gone, InvalidRequest, NotFound
+from bridge.foresight import foreseen
 from bridge.retrieve import Retrieve
 from bridge.search import keys as search_keys
 from bridge.search import matches
@@ -132,7 +133,7 @@ class Retrieval:
                 carrier.prepare(batch)
             except BridgeError as error:
                 refused = error
-            for record, following in zip_longest(batch, batch[1:]):
+            for record, following in zip_longest(foreseen(self._call.archive, batch), batch[1:]):
                 if dialogue.is_cancelled():
                     return CANCELLED
                 status = self._failed(record, refused) if refused else self._send(record, following, carrier)

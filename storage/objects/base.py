@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol, runtime_checkable
@@ -99,4 +99,14 @@ class Sweepable(Protocol):
 
     def sweep_unfinished(self, older_than: timedelta) -> int:
         """Remove what interrupted puts left, if untouched for that long; never an object. Returns how many."""
+        ...
+
+
+@runtime_checkable
+class Foretold(Protocol):
+    """The fourth protocol: being told what will be read. Asked for with `isinstance`."""
+
+    def will_need(self, keys: Sequence[str]) -> None:
+        """Begin to bring these objects into memory, without waiting. A hint: what cannot be done shows when they are
+        read. Objects of which the first is in memory are left alone."""
         ...

@@ -23,7 +23,7 @@ import fcntl
 import os
 import secrets
 import stat
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -97,6 +97,20 @@ class LocalStore:
         chunks = _chunks(f"{self._root}/{check_key(key)}", start, length)
         next(chunks)  # opens the file, so that a missing object is raised here
         return chunks
+
+    def will_need(self, keys: Sequence[str]) -> None:
+        """See Foretold."""
+        for number, key in enumerate(keys):
+            try:
+                descriptor = os.open(f"{self._root}/{check_key(key)}", os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+            except OSError:
+                continue
+            try:
+                if number == 0 and _is_in_memory(descriptor):
+                    return
+                os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_WILLNEED)
+            finally:
+                os.close(descriptor)
 
     def stat(self, key: str, *, version_id: str | None = None) -> ObjectInfo:
         """See ObjectStore."""
@@ -308,6 +322,14 @@ def _chunks(path: str, start: int, length: int | None) -> Generator[bytes, None,
             yield chunk
     finally:
         os.close(descriptor)
+
+
+def _is_in_memory(descriptor: int) -> bool:
+    """Whether the end of a file can be read without the disk."""
+    try:
+        return bool(os.preadv(descriptor, [bytearray(1)], max(os.fstat(descriptor).st_size - 1, 0), os.RWF_NOWAIT))
+    except OSError:  # BlockingIOError: it is not; another: the file system cannot tell
+        return False
 
 
 def _read(descriptor: int, size: int, start: int) -> bytes:

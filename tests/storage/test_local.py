@@ -313,3 +313,32 @@ def test_a_file_system_with_room_for_small_attributes_only_gets_sidecars(
 def test_free_bytes_are_those_of_the_file_system(store: LocalStore) -> None:
     found = os.statvfs(store.staging)
     assert abs(store.free_bytes() - found.f_bavail * found.f_frsize) < 1 << 30
+
+
+@pytest.mark.parametrize(("in_memory", "asked_for"), [(False, 2), (True, 0)])
+def test_objects_that_will_be_needed_are_asked_for_unless_the_first_is_in_memory(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch, in_memory: bool, asked_for: int
+) -> None:
+    keys = [new_key(), new_key()]
+    for key in keys:
+        store.put(key, payload(), meta=NOTHING)
+    asked: list[tuple[int, int]] = []
+    monkeypatch.setattr(local, "_is_in_memory", lambda _: in_memory)
+    monkeypatch.setattr(os, "posix_fadvise", lambda _, *range_and_advice: asked.append(range_and_advice))
+    store.will_need([*keys, new_key()])  # one of them is not there
+    assert asked == [(0, 0, os.POSIX_FADV_WILLNEED)] * asked_for
+    assert [content(store, key) for key in keys] == [HEADER + BODY] * 2
+
+
+def test_in_memory_is_what_can_be_read_without_waiting(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    key = new_key()
+    store.put(key, payload(), meta=NOTHING)
+    asked: list[object] = []
+    monkeypatch.setattr(os, "posix_fadvise", lambda *arguments: asked.append(arguments))
+    monkeypatch.setattr(os, "preadv", lambda _, buffers, start, flags: int(flags == os.RWF_NOWAIT))
+    store.will_need([key])
+    assert asked == []
+    for number in (errno.EAGAIN, errno.EOPNOTSUPP):  # it is not, and: the file system cannot tell
+        monkeypatch.setattr(os, "preadv", failing(number))
+        store.will_need([key])
+    assert len(asked) == 2
