@@ -30,6 +30,7 @@ from bridge.settings import Ingest, Peer
 from bridge.sop_classes import is_storable
 from storage.errors import IngestExpired, StorageFull, StorageUnavailable
 from storage.keys import ingest_id, instance_key, is_uid
+from storage.objects.base import EarlyStore
 from storage.objects.payload import Payload, Spool
 from storage.records import InstanceRecord, Location, Origin, Outcome, ResourceRef
 
@@ -87,20 +88,19 @@ def refuse(archive: Archive, origin: Origin, error: BridgeError) -> None:
 
 
 def _ingest(archive: Archive, payload: Payload, delivery: Delivery) -> Receipt:
+    store = archive.stores[HOT]
+    if isinstance(store, EarlyStore):
+        store.begin_put(payload)
     description = _describe(archive, payload, delivery)
     _check(description, delivery, archive.settings.ingest)
     record = _record(archive, payload, description, delivery)
-    receipt = Receipt(
-        ref=record.ref,
-        sop_class_uid=record.sop_class_uid,
-        outcome=Outcome.DUPLICATE,
-        warnings=description.warnings,
-    )
     try:
         if _is_known(archive, record):
-            return receipt
+            return _receipt(record, Outcome.DUPLICATE, description)
         put_at = archive.now()
-        record = replace(record, location=_put(archive, payload, record, delivery.origin))
+        location = _put(archive, payload, record, delivery.origin)
+        if location != record.location:
+            record = replace(record, location=location)
         committed = archive.index.commit(
             record, delivery.origin, put_at=put_at, duplicates=archive.settings.ingest.duplicates
         )
@@ -110,7 +110,11 @@ def _ingest(archive: Archive, payload: Payload, delivery: Delivery) -> Receipt:
         raise Conflict("another data set is archived under this SOP Instance UID")
     if committed.outcome is not Outcome.DUPLICATE:
         metrics.INGESTED_BYTES.labels(delivery.origin.door).inc(record.size_bytes)
-    return replace(receipt, outcome=committed.outcome)
+    return _receipt(record, committed.outcome, description)
+
+
+def _receipt(record: InstanceRecord, outcome: Outcome, description: Description) -> Receipt:
+    return Receipt(ref=record.ref, sop_class_uid=record.sop_class_uid, outcome=outcome, warnings=description.warnings)
 
 
 def _describe(archive: Archive, payload: Payload, delivery: Delivery) -> Description:

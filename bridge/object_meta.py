@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 from urllib.parse import quote, unquote
@@ -23,6 +24,7 @@ _TAG_VALUE_LENGTH = 42
 _NAME_LENGTH = 96  # of the sender's name, percent-encoded
 _USER_SAFE = " !#$&'()*+,/:;=?@[]^_`{|}~."  # printable ASCII stays readable; "%" itself is encoded
 _NEVER = "never"
+_REMEMBERED = 1024  # names, classes and dates, which most instances share
 _ASSUMED = {"issuer": "IssuerOfPatientID", "tz": "TimezoneOffsetFromUTC"}  # what a peer's entry may have added
 
 try:
@@ -124,8 +126,8 @@ def _user(record: InstanceRecord, origin: Origin) -> dict[str, str]:
         user |= {
             "rclass": retention.retention_class,
             "pol": retention.policy,
-            "rstart": retention.start.astimezone(UTC).isoformat(),
-            "runtil": retention.until.astimezone(UTC).isoformat() if retention.until else _NEVER,
+            "rstart": _instant(retention.start),
+            "runtil": _instant(retention.until) if retention.until else _NEVER,
             "rflags": ",".join(retention.flags),
         }
     return {name: value for name, value in user.items() if value or name in ("aet", "cls", "ts")}
@@ -147,11 +149,18 @@ def _retention_from(user: Any, meta: ObjectMeta) -> Retention | None:
     )
 
 
+@lru_cache(maxsize=_REMEMBERED)
+def _instant(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat()
+
+
+@lru_cache(maxsize=_REMEMBERED)
 def _tag(value: str) -> str:
     """A value every S3 takes: unusual characters dropped, cut to 42."""
     return _TAG_UNSAFE.sub("", value)[:_TAG_VALUE_LENGTH].strip()
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def _user_value(value: str) -> str:
     """Printable ASCII, anything else percent-encoded and cut between two characters."""
     encoded = quote(value.strip(), safe=_USER_SAFE, errors="replace")
@@ -161,6 +170,7 @@ def _user_value(value: str) -> str:
     return encoded
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def _address_hash(site: str, address: str) -> str:
     """Tells two senders apart without naming either."""
     return hashlib.sha256(f"{site}|{address}".encode()).hexdigest()[:16]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from functools import lru_cache
 
 from bridge.dictionary import LONG_HEADER
 from bridge.errors import InvalidInstance
@@ -103,9 +104,11 @@ def build_header(
     return bytes(PREAMBLE_BYTES) + PREFIX + _HEAD.pack(0x0002, 0x0000, b"UL", 4) + _LONG.pack(len(group)) + group
 
 
+_REMEMBERED = 256  # elements: all but the instance's UID are those of the instance before
 _LONG_ELEMENT = struct.Struct("<HH2sHI")
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def _element(number: int, vr: bytes, text: str) -> bytes:
     """One group 0002 element, padded to an even length (PS3.5 §6.2)."""
     value = text.encode("ascii", "replace")

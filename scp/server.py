@@ -1,13 +1,12 @@
 """The listening side: accepts, bounds, drains (DESIGN §7).
 
-Several processes listen on one inherited socket. Above its share a process lets the others go first; it still answers
-when nobody else does, so that a caller beyond the limit gets its refusal instead of silence.
+Several processes listen on one inherited socket. One that has more connections than another lets that one go first; it
+still answers when nobody else does, so that a caller beyond the limit gets its refusal instead of silence.
 """
 
 from __future__ import annotations
 
 import logging
-import math
 import os
 import select
 import socket
@@ -21,6 +20,7 @@ from bridge.retrieve import Retrieve
 from bridge.search import Answers
 from bridge.settings import Tls
 from scp.association import Association
+from scp.balance import Balance
 from scp.certificates import Certificates
 from scp.operation import Door, Intake
 from scp.peers import Peers
@@ -28,7 +28,8 @@ from scp.slots import Slots
 
 _LOG = logging.getLogger(__name__)
 INGEST = Intake(begin=ingest.begin, ingest=ingest.ingest)
-_POLITE_S = 0.05  # how long a process above its share leaves a caller to the others
+_POLITE_S = 0.05  # how long a process that has more connections leaves a caller to the others
+_GLANCE_S = 0.001  # between looks whether they took it
 _UNDECIDED = 32  # connections beyond the limit that may be waiting for their refusal
 _JOIN_S = 5.0
 
@@ -51,6 +52,7 @@ class Server:
         self._listening = {one.fileno(): one for one in (listening, over_tls) if one is not None}
         self._certificates = Certificates(settings.tls if over_tls is not None else Tls())
         self._slots = Slots(settings.storage.directory / "run" / "associations", settings.dimse.associations)
+        self._balance = Balance(settings.storage.directory / "run" / "balance", settings.dimse.processes)
         self._watch = Watch(archive)
         self._door = Door(
             archive=archive,
@@ -61,7 +63,6 @@ class Server:
             outgoing=threading.BoundedSemaphore(max(settings.dimse.outgoing_associations, 1)),
             slots=self._slots,
         )
-        self._share = math.ceil(settings.dimse.associations / max(settings.dimse.processes, 1))
         self._associations: dict[Association, threading.Thread] = {}
         self._changed = threading.Condition()
         self._wake_read, self._wake_write = os.pipe()
@@ -102,7 +103,8 @@ class Server:
         try:
             while not self._is_stopping:
                 for listening in self._wait():
-                    self._accept(listening)
+                    if self._is_for_us(listening):
+                        self._accept(listening)
         finally:
             for listening in self._listening.values():
                 listening.close()
@@ -111,6 +113,7 @@ class Server:
             self._drain()
             watching.join()
             self._slots.close()
+            self._balance.close()
             self._door.retrieve.close()
             os.close(self._wake_read)
             os.close(self._wake_write)
@@ -127,12 +130,20 @@ class Server:
     def _wait(self) -> list[socket.socket]:
         """Where there may be someone to accept."""
         poll = select.poll()
-        poll.register(self._wake_read, select.POLLIN)
-        if len(self._associations) < self._share:
-            for descriptor in self._listening:
-                poll.register(descriptor, select.POLLIN)
-            return [self._listening[one] for one, _ in poll.poll() if one != self._wake_read]
-        return [] if poll.poll(_POLITE_S * 1000) else list(self._listening.values())
+        for descriptor in (self._wake_read, *self._listening):
+            poll.register(descriptor, select.POLLIN)
+        return [self._listening[one] for one, _ in poll.poll() if one != self._wake_read]
+
+    def _is_for_us(self, listening: socket.socket) -> bool:
+        """Leave a caller to a process that has fewer connections, for a moment."""
+        woken, calling = select.poll(), select.poll()
+        woken.register(self._wake_read, select.POLLIN)
+        calling.register(listening, select.POLLIN)
+        deadline = time.monotonic() + _POLITE_S
+        while self._balance.is_above(len(self._associations)) and time.monotonic() < deadline:
+            if woken.poll(_GLANCE_S * 1000) or not calling.poll(0):
+                return False
+        return True
 
     def _accept(self, listening: socket.socket) -> None:
         if len(self._associations) >= self._dimse.associations + _UNDECIDED and not self._make_room():
@@ -150,6 +161,7 @@ class Server:
         thread = threading.Thread(target=self._run, args=(association,), name=f"association {address[0]}")
         with self._changed:
             self._associations[association] = thread
+            self._balance.note(len(self._associations))
         metrics.ASSOCIATIONS_OPEN.inc()
         try:
             thread.start()
@@ -168,6 +180,7 @@ class Server:
         metrics.ASSOCIATIONS_OPEN.dec()
         with self._changed:
             del self._associations[association]
+            self._balance.note(len(self._associations))
             self._changed.notify_all()
 
     def _make_room(self) -> bool:

@@ -10,6 +10,7 @@ import re
 import secrets
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 from storage.errors import InvalidKey
 from storage.records import ResourceRef
@@ -19,6 +20,8 @@ LENIENT_UID = re.compile(r"[0-9]+(?:\.[0-9]+)*")  # leading zeros kept: real dev
 STRICT_UID = re.compile(r"(?:0|[1-9][0-9]*)(?:\.(?:0|[1-9][0-9]*))+")  # PS3.5 §9.1
 UID_LENGTH = 64
 INGEST_ID = re.compile(r"[0-9a-z]{8,40}")
+SEGMENT = re.compile(r"[A-Za-z0-9._@-]+")
+_REMEMBERED = 1024  # UIDs: on its way in an instance's are looked at several times
 SEGMENT_BYTES = 255  # MinIO's limit for one segment of a key
 
 
@@ -30,6 +33,7 @@ class InstanceKey:
     ingest_id: str
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def is_uid(text: str, *, strict: bool = False) -> bool:
     """True for a usable UID: digits and dots, no empty component, at most 64 characters (PS3.5 §9.1 when strict)."""
     pattern = STRICT_UID if strict else LENIENT_UID
@@ -63,6 +67,13 @@ def parse_instance_key(key: str) -> InstanceKey:
     return parsed
 
 
+def is_key_of(key: str, ref: ResourceRef) -> bool:
+    """True when `instance_key` made `key` for this instance; `parse_instance_key` tells the same, but slower."""
+    start = f"{ref.site}/{ref.study_instance_uid}/{ref.series_instance_uid}/{ref.sop_instance_uid}."
+    named = key.startswith(start) and key.endswith(".dcm")
+    return named and INGEST_ID.fullmatch(key, len(start), len(key) - 4) is not None
+
+
 def check_key(key: str) -> str:
     """Return `key` if a store may see it, else raise InvalidKey. Backends call this first in every verb that writes."""
     if len(key) <= SEGMENT_BYTES and ".." not in key and _PLAIN_KEY.fullmatch(key):
@@ -82,5 +93,5 @@ def _safe(segment: str) -> bool:
         0 < len(segment) <= SEGMENT_BYTES
         and segment[0] != "."
         and ".." not in segment
-        and re.fullmatch(r"[A-Za-z0-9._@-]+", segment) is not None
+        and SEGMENT.fullmatch(segment) is not None
     )

@@ -8,11 +8,12 @@ None of it is legal advice: the periods are presets with a version, chosen by `r
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
+from functools import lru_cache
 
 from bridge.errors import ConfigError
 from bridge.retention import cn, de, fr, jp, keep, uk, us
-from bridge.retention.base import Facts, Policy, facts_from, is_disposable
+from bridge.retention.base import TOLD, Facts, Policy, facts_from, is_disposable, local_midnight, zone_named
 from bridge.settings import RetentionSettings
 from storage.records import InstanceRecord, Retention
 
@@ -21,7 +22,9 @@ POLICIES: dict[str, Policy] = {
     policy.name: policy for policy in (cn.POLICY, de.POLICY, fr.POLICY, jp.POLICY, keep.POLICY, uk.POLICY, us.POLICY)
 }
 
-__all__ = ["POLICIES", "Facts", "Policy", "compute", "disposable", "policy_named", "term"]
+_REMEMBERED = 1024  # different sets of facts
+
+__all__ = ["POLICIES", "Facts", "Policy", "disposable", "policy_named", "term"]
 
 
 def term(
@@ -35,15 +38,18 @@ def term(
 
     Raises ConfigError.
     """
-    return compute(
-        facts_from(attributes, peer_class or settings.default_class, received_at, peer_timezone or settings.timezone),
-        settings,
-    )
+    zone_name = peer_timezone or settings.timezone
+    today = received_at.astimezone(zone_named(zone_name)).date()
+    told = tuple(attributes.get(keyword, "") for keyword in TOLD)
+    return _term(settings.policy, peer_class or settings.default_class, zone_name, today, told)
 
 
-def compute(facts: Facts, settings: RetentionSettings) -> Retention:
-    """The longest term among the rules that may apply to these facts. Raises ConfigError for an unknown policy."""
-    return policy_named(settings.policy).retention(facts)
+@lru_cache(maxsize=_REMEMBERED)
+def _term(policy: str, care_class: str, zone_name: str, today: date, told: tuple[str, ...]) -> Retention:
+    """The instances of a study that come on one day have one term: terms begin and end with a day."""
+    received_at = local_midnight(today, zone_named(zone_name))
+    facts = facts_from(dict(zip(TOLD, told, strict=True)), care_class, received_at, zone_name)
+    return policy_named(policy).retention(facts)
 
 
 def policy_named(name: str) -> Policy:

@@ -20,6 +20,9 @@ BIRTH_DATE_MISSING = "birth-date-missing"
 CLASS_UNKNOWN = "class-unknown"
 EXPIRED_ON_ARRIVAL = "expired-on-arrival"
 
+# The indexed attributes that facts are made of.
+TOLD = ("StudyDate", "StudyTime", "TimezoneOffsetFromUTC", "PatientBirthDate", "Modality")
+
 _EARLIEST = date(1895, 11, 8)  # nobody was X-rayed before
 _LATEST_YEAR = 9999
 

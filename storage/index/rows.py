@@ -14,7 +14,7 @@ from storage.index import values
 from storage.index.schema import instance, instance_metadata, series, site, study, variant
 from storage.index.sql import words
 from storage.index.values import Value, microseconds, moment
-from storage.keys import parse_instance_key
+from storage.keys import is_key_of, parse_instance_key
 from storage.records import Change, Event, InstanceRecord, Level, Location, Origin, ResourceRef, Retention
 
 _LONG = ("bulk_table", "frame_table")
@@ -136,6 +136,8 @@ def location_row(place: Location) -> dict[str, Value]:
 
 def is_odd(key: str, ref: ResourceRef) -> bool:
     """True for a key that does not tell by itself which instance's row to look at."""
+    if is_key_of(key, ref):  # nearly always
+        return False
     try:
         named = parse_instance_key(key).ref
     except InvalidKey:

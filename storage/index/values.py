@@ -28,12 +28,17 @@ GRAMMED = {0x00100010: 1, 0x00100020: 2, 0x00080050: 3, 0x00081030: 4, 0x0008009
 FUZZY = 1 << 32  # beside a tag in the table of forms: these are openings of names (storage/names.py)
 
 _REMEMBERED = 256  # different sets of attributes
+_VALUES_REMEMBERED = 1024
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 Value = str | int | float | bytes | None
 FORMS_LEVELS = {level: tuple(a for a in at_level(level) if a.column not in IDENTITY) for level in Level}
+_COLUMNS = {
+    level: tuple((a.keyword, a.column, key_column(a), a.vr) for a in attributes)
+    for level, attributes in FORMS_LEVELS.items()
+}
 
 
 def microseconds(moment: datetime) -> int:
@@ -57,13 +62,18 @@ def cleaned(text: str) -> str:
 def canonical(attributes: Mapping[str, str], level: Level) -> dict[str, str]:
     """Those of `attributes` that a row of `level` keeps: cleaned, without padding, empty ones left out."""
     kept = {}
-    for attribute in FORMS_LEVELS[level]:
-        raw = attributes.get(attribute.keyword)
-        if raw:
-            values = [significant(attribute.vr, value) for value in cleaned(raw).split("\\")]
-            if any(values):
-                kept[attribute.keyword] = "\\".join(values)
+    for keyword, _, _, vr in _COLUMNS[level]:
+        raw = attributes.get(keyword)
+        if raw and (text := _kept(vr, raw)):
+            kept[keyword] = text
     return kept
+
+
+@lru_cache(maxsize=_VALUES_REMEMBERED)
+def _kept(vr: str, raw: str) -> str:
+    """Instances of a series give the same in most attributes."""
+    values = [significant(vr, value) for value in cleaned(raw).split("\\")]
+    return "\\".join(values) if any(values) else ""
 
 
 class Canonical(NamedTuple):
@@ -93,12 +103,10 @@ def packed(attributes: Mapping[str, str]) -> str:
 def columns(attributes: Mapping[str, str], level: Level) -> dict[str, Value]:
     """The attribute columns of a row, from canonical attributes."""
     row: dict[str, Value] = {}
-    for attribute in FORMS_LEVELS[level]:
-        text = attributes.get(attribute.keyword)
-        row[attribute.column] = text
-        key = key_column(attribute)
+    for keyword, column, key, vr in _COLUMNS[level]:
+        row[column] = text = attributes.get(keyword)
         if key is not None:
-            row[key] = _first_key(attribute.vr, text)
+            row[key] = _first_key(vr, text)
     if level is Level.STUDY:
         date, time = str(row["study_date_key"] or ""), str(row["study_time_key"] or "")
         row["moment"] = date + time if date else ""
@@ -186,6 +194,7 @@ def attribute_of(keyword: str) -> IndexedAttribute:
     return BY_KEYWORD[keyword]
 
 
+@lru_cache(maxsize=_VALUES_REMEMBERED)
 def _first_key(vr: str, text: str | None) -> str | float | None:
     first = next((value for value in text.split("\\") if value), None) if text else None
     key = None if first is None else sort_key(vr, first)

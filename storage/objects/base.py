@@ -94,6 +94,15 @@ class ObjectPolicy(Protocol):
 
 
 @runtime_checkable
+class EarlyStore(Protocol):
+    """A protocol of stores that can do a part of a put before its key is known. Asked for with `isinstance`."""
+
+    def begin_put(self, payload: Payload) -> None:
+        """Begin to write the payload, if that is of use now; raises nothing. Its `put` or `discard` follows."""
+        ...
+
+
+@runtime_checkable
 class Sweepable(Protocol):
     """The third protocol: tidying up after puts that were cut off. Asked for with `isinstance`."""
 

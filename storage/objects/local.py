@@ -33,6 +33,7 @@ from storage.keys import check_key
 from storage.objects import attribute
 from storage.objects.base import CHUNK_BYTES, ObjectInfo, ObjectMeta
 from storage.objects.direct import DirectWriter, write_all
+from storage.objects.early import EarlyWriter
 from storage.objects.meta import check_meta, check_tags, extended, raise_if_held
 from storage.objects.payload import Payload
 
@@ -40,6 +41,7 @@ _ORDERED_JOURNAL = ("ext4", "xfs")
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _NO_UNNAMED_FILES = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL)
 _NO_PARENT = (errno.ENOENT, errno.ENOTDIR)
+_UNNAMED = os.O_WRONLY | os.O_CLOEXEC | os.O_TMPFILE
 _MODE = 0o600  # patient data: nobody else's
 _DIRECT_FROM_BYTES = 1 << 16  # smaller objects are mostly read back by the worker
 _RACES = 100  # how often a put may lose its directory to a delete before it gives up
@@ -57,8 +59,10 @@ class LocalStore:
     ) -> None:
         self._now = now
         self._direct = DirectWriter() if direct_writes else None
+        self._early = None if self._direct is None else EarlyWriter(self._direct)
         self._objects = directory / "objects"
         self._root = str(self._objects)
+        self._latest = self._objects  # the directory of the latest put: the next object mostly is of the same series
         self.staging = directory / "staging"
         with _errors():
             self._objects.mkdir(parents=True, exist_ok=True)
@@ -69,6 +73,14 @@ class LocalStore:
             self._one_fsync = file_system(directory) in _ORDERED_JOURNAL
             self._attributes = attribute.supported(self.staging)
             self._unnamed_files = _OPEN_FILES.is_dir()
+
+    def begin_put(self, payload: Payload) -> None:
+        """See EarlyStore: a lone payload in memory is written early."""
+        content = payload.aligned
+        if self._early is None or content is None or len(content) < _DIRECT_FROM_BYTES or not payload.is_alone:
+            return
+        with contextlib.suppress(OSError):  # `put` meets the same obstacle, and says so
+            payload.begun = self._early.begin(os.open(self._latest, _UNNAMED, _MODE), content)
 
     def put(self, key: str, payload: Payload, *, meta: ObjectMeta) -> ObjectInfo:
         """See ObjectStore. A spool on the same file system is adopted: its temporary file becomes the object."""
@@ -149,7 +161,9 @@ class LocalStore:
         self._change(key, lambda meta: replace(meta, legal_hold=held))
 
     def close(self) -> None:
-        """Nothing to give back: no file stays open between calls."""
+        """No file stays open between calls."""
+        if self._early is not None:
+            self._early.close()
 
     def free_bytes(self) -> int:
         """The bytes that may still be written before the file system is full."""
@@ -172,6 +186,15 @@ class LocalStore:
     @contextlib.contextmanager
     def _filled(self, payload: Payload, target: Path) -> Iterator[tuple[int, Path | None]]:
         """An open file with the payload's bytes, and its path unless it has no name yet."""
+        self._latest = target.parent
+        if payload.begun is not None:
+            begun, payload.begun = payload.begun, None
+            descriptor = begun.take()
+            try:
+                yield descriptor, None
+            finally:
+                os.close(descriptor)
+            return
         if payload.path is not None and payload.path.stat().st_dev == self._device:
             descriptor = os.open(payload.path, os.O_RDONLY | os.O_CLOEXEC)
             try:
@@ -198,10 +221,9 @@ class LocalStore:
 
     def _create(self, directory: Path) -> tuple[int, Path | None]:
         """A new file: unnamed in `directory`, which a crash cleans up by itself, or else a named one in staging."""
-        flags = os.O_WRONLY | os.O_CLOEXEC
         for _ in range(_RACES if self._unnamed_files else 0):
             try:
-                return os.open(directory, flags | os.O_TMPFILE, _MODE), None
+                return os.open(directory, _UNNAMED, _MODE), None
             except OSError as error:
                 if error.errno in _NO_UNNAMED_FILES:
                     self._unnamed_files = False
@@ -210,7 +232,7 @@ class LocalStore:
                     raise
                 _make_directories(directory)
         source = self.staging / f"put-{secrets.token_hex(8)}.tmp"
-        return os.open(source, flags | os.O_CREAT | os.O_EXCL, _MODE), source
+        return os.open(source, os.O_WRONLY | os.O_CLOEXEC | os.O_CREAT | os.O_EXCL, _MODE), source
 
     def _link_with_sidecar(self, descriptor: int, source: Path | None, target: Path, packed: bytes) -> None:
         with self._exclusive():

@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
+from functools import lru_cache
 
 from storage.errors import InvalidMeta, ObjectHeld
 from storage.objects.base import ObjectMeta
@@ -19,6 +20,7 @@ TAG_NAME_LENGTH = 35
 TAG_VALUE_LENGTH = 42
 USER_BYTES = 1536
 USER_PREFIX = "X-Amz-Meta-"
+_REMEMBERED = 256  # sets of tags
 
 _TAG_NAME = re.compile(rf"[A-Za-z0-9 _.:/=+@-]{{1,{TAG_NAME_LENGTH}}}")
 _TAG_VALUE = re.compile(rf"[A-Za-z0-9 _.:/=+@-]{{0,{TAG_VALUE_LENGTH}}}")
@@ -33,7 +35,7 @@ def check_meta(meta: ObjectMeta, now: datetime) -> ObjectMeta:
     lines = "".join(f"{name}\n{value}\n" for name, value in meta.user.items())
     if lines.count("\n") != 2 * len(meta.user) or not _USER.fullmatch(lines):
         raise InvalidMeta("user metadata is lower-case names and printable ASCII without outer spaces")
-    if sum(len(USER_PREFIX) + len(name) + len(value) for name, value in meta.user.items()) > USER_BYTES:
+    if len(lines) + len(meta.user) * (len(USER_PREFIX) - 2) > USER_BYTES:  # two line ends are no part of it
         raise InvalidMeta(f"user metadata is larger than {USER_BYTES} bytes")
     if meta.retain_until is not None:
         check_retain_until(meta.retain_until)
@@ -44,9 +46,15 @@ def check_meta(meta: ObjectMeta, now: datetime) -> ObjectMeta:
 
 def check_tags(tags: Mapping[str, str]) -> None:
     """Raise InvalidMeta for tags that some store would refuse."""
+    _check_tags(tuple(tags.items()))
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _check_tags(tags: tuple[tuple[str, str], ...]) -> None:
+    """Most objects carry the tags of the one before."""
     if len(tags) > TAGS:
         raise InvalidMeta(f"an object has at most {TAGS} tags")
-    for name, value in tags.items():
+    for name, value in tags:
         if not _TAG_NAME.fullmatch(name) or not _TAG_VALUE.fullmatch(value) or value != value.strip():
             raise InvalidMeta("a tag is too long or has a character that some store refuses")
 

@@ -10,12 +10,14 @@ import hashlib
 import mmap
 import os
 import tempfile
+import weakref
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import Protocol
 
 from zlib_ng.zlib_ng import crc32
 
@@ -24,6 +26,18 @@ from storage.errors import StorageError, StorageFull, StorageUnavailable
 _IDLE_BUFFERS = 8  # of a process; with more objects coming in at once, the others get new memory
 HEADER_LIMIT_BYTES = 1 << 20  # of a preamble and file meta information; ours have less than 1 KiB
 _CHUNK = 1 << 20
+
+
+class Begun(Protocol):
+    """A store has begun to write a payload (storage/objects/early.py)."""
+
+    def take(self) -> int:
+        """The file, once it is written."""
+        ...
+
+    def drop(self) -> None:
+        """Forget it, once it is written."""
+        ...
 
 
 @dataclass(slots=True, kw_only=True)
@@ -41,6 +55,7 @@ class Payload:
     sha256: str  # of the header and the data set's digest, see `integrity`; hex
     data_set_sha256: str  # of the data set alone, hex
     aligned: memoryview | None = None  # header and body in one piece that begins with a page of memory
+    begun: Begun | None = None
     _buffer: mmap.mmap | None = None
 
     @classmethod
@@ -121,14 +136,24 @@ class Payload:
         ):
             yield view
 
+    @property
+    def is_alone(self) -> bool:
+        """Whether no other object is in this process's memory on its way in."""
+        return len(_BUFFERS.lent) <= 1
+
     def keep(self) -> None:
         """Somebody may still read the bytes after `discard`: their memory is not to be used again."""
-        self._buffer = None
+        if self._buffer is not None:
+            _BUFFERS.lent.discard(self._buffer)
+            self._buffer = None
 
     def discard(self) -> None:
         """Drop the temporary file, if there is one and no store has adopted it, or give the memory back."""
         if self.path is not None:
             self.path.unlink(missing_ok=True)
+        if self.begun is not None:
+            begun, self.begun = self.begun, None
+            begun.drop()
         if self._buffer is not None:
             buffer, self._buffer = self._buffer, None
             self.body = self.aligned = None
@@ -265,19 +290,26 @@ class _Buffers:
 
     def __init__(self) -> None:
         self._idle: deque[mmap.mmap] = deque(maxlen=_IDLE_BUFFERS)
+        self.lent: weakref.WeakSet[mmap.mmap] = weakref.WeakSet()  # taken, not given back, not forgotten either
 
     def take(self, size_bytes: int) -> mmap.mmap:
         """At least so much."""
+        buffer = self._idle_or_new(size_bytes)
+        self.lent.add(buffer)
+        return buffer
+
+    def give(self, buffer: mmap.mmap) -> None:
+        """Nobody may read or write it any more."""
+        self.lent.discard(buffer)
+        self._idle.append(buffer)
+
+    def _idle_or_new(self, size_bytes: int) -> mmap.mmap:
         wanted = -(-max(size_bytes, 1) // mmap.PAGESIZE) * mmap.PAGESIZE
         try:
             buffer = self._idle.pop()
         except IndexError:
             return memory(wanted)
         return buffer if len(buffer) == wanted else memory(wanted)
-
-    def give(self, buffer: mmap.mmap) -> None:
-        """Nobody may read or write it any more."""
-        self._idle.append(buffer)
 
 
 def memory(size_bytes: int) -> mmap.mmap:

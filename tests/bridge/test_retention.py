@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.errors import ConfigError
-from bridge.retention import POLICIES, disposable, term
-from bridge.retention.base import add_years
+from bridge.retention import POLICIES, disposable, policy_named, term
+from bridge.retention.base import add_years, facts_from
 from bridge.settings import RetentionSettings
 from storage.objects.meta import TAG_VALUE_LENGTH
 from storage.records import InstanceRecord, Location, ResourceRef, Retention
@@ -194,3 +194,18 @@ def test_a_peers_days_begin_in_its_own_time_zone() -> None:
     settings = RetentionSettings(policy="cn", timezone="Asia/Shanghai")
     starts = {zone: term(settings, "", zone, {"StudyDate": "20260305"}, NOW).start for zone in ("", "America/New_York")}
     assert (starts["America/New_York"] - starts[""]).total_seconds() == 13 * 3600
+
+
+@given(
+    policy=st.sampled_from(sorted(POLICIES)),
+    zone=st.sampled_from([SHANGHAI, "Europe/Berlin", "America/New_York", "UTC"]),
+    study_date=st.sampled_from(["", "19800229", "20111125", "20261123", "20261124", "20270101", "junk"]),
+    birth_date=st.sampled_from(["", "20200229", "19500101", "30000101"]),
+    now=st.datetimes(datetime(2026, 1, 1), datetime(2027, 1, 1)).map(lambda at: at.replace(tzinfo=UTC)),
+)
+def test_the_term_remembered_for_a_day_is_that_of_the_moment(
+    policy: str, zone: str, study_date: str, birth_date: str, now: datetime
+) -> None:
+    said = {"StudyDate": study_date, "PatientBirthDate": birth_date, "Modality": "CT"}
+    facts = facts_from(said, "", now, zone)
+    assert computed(policy, zone=zone, now=now, **said) == policy_named(policy).retention(facts)

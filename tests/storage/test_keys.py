@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from storage.errors import InvalidKey
-from storage.keys import check_key, ingest_id, instance_key, is_uid, parse_instance_key
+from storage.keys import check_key, ingest_id, instance_key, is_key_of, is_uid, parse_instance_key
 from storage.records import ResourceRef
 
 UIDS = st.from_regex(r"[0-9]{1,4}(\.[0-9]{1,6}){0,8}", fullmatch=True).filter(lambda uid: len(uid) <= 64)
@@ -74,6 +74,27 @@ def test_a_reference_above_the_instance_has_no_key() -> None:
 def test_another_key_is_not_taken_for_an_instances(key: str) -> None:
     with pytest.raises(InvalidKey):
         parse_instance_key(key)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        instance_key(REF, "0123456789"),
+        instance_key(REF, "0123456789").replace("0123456789", "012.3456789"),
+        instance_key(REF, "0123456789").replace("0123456789", "short"),
+        instance_key(REF, "0123456789").replace(".dcm", ".txt"),
+        instance_key(REF, "0123456789").replace("default", "other"),
+        f"x{instance_key(REF, '0123456789')}",
+        "decisions/default/0123.json",
+        "",
+    ],
+)
+def test_a_key_belongs_to_an_instance_when_it_parses_to_it(key: str) -> None:
+    try:
+        parsed = parse_instance_key(key).ref
+    except InvalidKey:
+        parsed = None
+    assert is_key_of(key, REF) == (parsed == REF)
 
 
 def test_leading_zeros_are_kept_leniently_and_refused_strictly() -> None:
