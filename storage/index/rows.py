@@ -41,7 +41,7 @@ def record_select(*, with_metadata: bool) -> Select[Any]:
         (of_study, Level.STUDY, instance.c.study_row, instance.c.study_variant),
         (of_series, Level.SERIES, instance.c.series_row, instance.c.series_variant),
     ):
-        source = source.join(
+        source = source.outerjoin(  # there is one; said so, it is looked up last (states.py)
             table, and_(table.c.level == words(level.value), table.c.owner == owner, table.c.number == number)
         )
     metadata_json: Any = null()

@@ -313,12 +313,15 @@ def _attribute_names(level: Level) -> tuple[str, ...]:
     return tuple(values.columns({}, level))
 
 
+# Every row has its variant. The outer join only makes SQLite look at the row first: given the choice it reads the
+# variants of all series, and a commit takes longer with each series in the archive.
 _STUDY_ROWS = select(
     study.c.id, study.c.site_id, study.c.study_instance_uid, *(study.c[name] for name in _STUDY), variant.c.attributes
 ).join_from(
     study,
     variant,
     and_(variant.c.level == words("STUDY"), variant.c.owner == study.c.id, variant.c.number == study.c.variant),
+    isouter=True,
 )
 _STUDIES = _STUDY_ROWS.where(at(study, "site_id"), Among(study.c.study_instance_uid, "uids"))
 _STUDY_ROW = _STUDY_ROWS.where(at(study, "id"))
@@ -333,6 +336,7 @@ _ALL_SERIES = select(
     series,
     variant,
     and_(variant.c.level == words("SERIES"), variant.c.owner == series.c.id, variant.c.number == series.c.variant),
+    isouter=True,
 )
 _SERIES_ROWS = _ALL_SERIES.where(Among(series.c.study_row, "rows"), Among(series.c.series_instance_uid, "uids"))
 _SERIES_ROW = _ALL_SERIES.where(at(series, "id"))
@@ -357,7 +361,7 @@ _COUNT_WAITING = select(func.count()).select_from(gram_waiting)
 _WAITING = (
     select(gram_waiting.c.study_row, gram_waiting.c.site_id, variant.c.attributes)
     .join_from(gram_waiting, study, study.c.id == gram_waiting.c.study_row)
-    .join(
+    .outerjoin(
         variant,
         and_(variant.c.level == words("STUDY"), variant.c.owner == study.c.id, variant.c.number == study.c.variant),
     )

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from storage.index import SqlIndex, migrate, open_index, sqlite
+from storage.index import SqlIndex, migrate, open_index, sqlite, states
+from storage.records import InstanceRecord
 from tests.storage.index.building import Clock, keep, record, ref
 
 Read = Callable[[SqlIndex], object]
@@ -55,3 +56,40 @@ def test_a_read_below_a_resource_looks_at_nothing_else(
         keep(index, record(study))
     assert 0 < _steps(monkeypatch, index, read) < 1.2 * alone
     index.close()
+
+
+@pytest.mark.parametrize(
+    "one", [pytest.param(lambda number: record(number), id="new-study"), pytest.param(lambda _: _LATE, id="old-series")]
+)
+def test_a_commit_costs_the_same_however_much_is_archived(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, one: Callable[[int], InstanceRecord]
+) -> None:
+    taken = 0
+
+    def count(_: object) -> int:
+        nonlocal taken
+        taken += 1
+        return 0
+
+    monkeypatch.setattr(states, "GRAMS_TOGETHER", 1000)  # they are written now and then, for many studies
+    monkeypatch.setattr(sqlite, "PROGRESS_STEPS", 1)
+    monkeypatch.setattr(sqlite.SqliteSession, "_overdue", count)
+    url = f"sqlite://{tmp_path / 'index.sqlite'}"
+    migrate(url)
+    index = open_index(url, now=Clock())
+
+    def steps(new: InstanceRecord) -> int:
+        nonlocal taken
+        taken = 0
+        keep(index, new)
+        return taken
+
+    keep(index, record(1))
+    few = steps(record(2))
+    for number in range(3, 60):
+        keep(index, record(number))
+    assert 0 < steps(one(60)) < 1.2 * few
+    index.close()
+
+
+_LATE = record(1, 1, 2)
