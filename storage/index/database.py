@@ -100,12 +100,22 @@ class Database(ABC):
     def read(self, work: Callable[[Session], T], *, snapshot: bool = False) -> T:
         """Run `work` on a connection; with `snapshot` all its statements see one state. May be repeated once."""
 
-    @abstractmethod
     def write(self, work: Callable[[Session], T]) -> T:
         """Run `work` in a transaction that no other writer overlaps, and commit it durably. May be repeated.
 
         Raises StorageUnavailable when the database does not answer or the wait for other writers is too long.
         """
+        result = self.commit(work)
+        self.settle()
+        return result
+
+    @abstractmethod
+    def commit(self, work: Callable[[Session], T]) -> T:
+        """The same, but for the last step: when it returns, others see the change, and `settle` makes it durable."""
+
+    @abstractmethod
+    def settle(self) -> None:
+        """Return when everything this process committed would survive a power cut. Raises StorageUnavailable."""
 
     @abstractmethod
     def close(self) -> None:

@@ -83,8 +83,8 @@ class Postgres(Database):
         except _Dead:
             return self._last(once)
 
-    def write(self, work: Callable[[Session], T]) -> T:
-        """One transaction, repeated when the database says that repeating helps."""
+    def commit(self, work: Callable[[Session], T]) -> T:
+        """One transaction, repeated when the database says that repeating helps; the server makes it durable."""
 
         def once(session: PostgresSession) -> T:
             with session.connection.transaction():
@@ -100,6 +100,9 @@ class Postgres(Database):
                     raise StorageUnavailable("the index is too contended") from error
             time.sleep(0.005 * attempt)
         raise AssertionError("the last attempt returns or raises")
+
+    def settle(self) -> None:
+        """Nothing is left to do: the server answers a commit once it is durable (`synchronous_commit`)."""
 
     def close(self) -> None:
         """Close the idle connections; those at work close when they are given back."""

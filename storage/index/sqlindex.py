@@ -38,7 +38,9 @@ class SqlIndex:
         self._commit_window_s = commit_window_s
         self.now = now
         self._search = Search(database)
-        self._writer = GroupWriter(self._write_group, group_limit=group_limit, wait_limit_s=wait_limit_s)
+        self._writer = GroupWriter(
+            self._commit_group, database.settle, group_limit=group_limit, wait_limit_s=wait_limit_s
+        )
 
     def commit(self, record: InstanceRecord, origin: Origin, *, put_at: datetime, duplicates: str) -> Committed:
         """THE commit point."""
@@ -239,5 +241,5 @@ class SqlIndex:
         self._writer.close()
         self._database.close()
 
-    def _write_group(self, join: Join) -> None:
-        self._database.write(lambda session: commit_group(session, join, now=self.now, window_s=self._commit_window_s))
+    def _commit_group(self, join: Join) -> None:
+        self._database.commit(lambda session: commit_group(session, join, now=self.now, window_s=self._commit_window_s))

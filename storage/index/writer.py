@@ -1,8 +1,9 @@
 """Group commit: whoever waits for the database is committed together, by one of those who wait.
 
 The first to come leads: once the database is its own, it commits everything that has gathered, up to a limit, then
-wakes the others and hands the lead to the next in line. There is no writer thread, so a lone instance is committed
-without a change of thread; and who comes while another process has the database is in the group.
+hands the lead to the next in line, waits until the disk has it, and wakes the others. There is no writer thread, so a
+lone instance is committed without a change of thread; and who comes while another process has the database is in the
+group.
 """
 
 from __future__ import annotations
@@ -21,6 +22,10 @@ Join = Callable[[], Sequence[Waiting]]  # closes the group at its first call; th
 Write = Callable[[Join], None]
 
 
+def _settled() -> None:
+    """For a database whose commits are durable by themselves."""
+
+
 @dataclass(slots=True, eq=False)
 class _Place:
     """A place in the queue. `wake` is released once: when the result is there, or when it is its turn to lead."""
@@ -33,14 +38,19 @@ class _Place:
 class GroupWriter:
     """Brings instances together into transactions."""
 
-    def __init__(self, write: Write, *, group_limit: int, wait_limit_s: float) -> None:
+    def __init__(
+        self, write: Write, settle: Callable[[], None] = _settled, *, group_limit: int, wait_limit_s: float
+    ) -> None:
+        """`write` commits a group, `settle` returns when what was committed is durable."""
         self._write = write
+        self._settle = settle
         self._group_limit = group_limit
         self._wait_limit_s = wait_limit_s
         self._mutex = threading.Lock()
         self._idle = threading.Condition(self._mutex)
         self._queue: deque[_Place] = deque()
         self._busy = False
+        self._settling = 0  # groups that are committed and not yet durable
         self._closed = False
 
     def commit(self, waiting: Waiting) -> Committed:
@@ -66,7 +76,7 @@ class GroupWriter:
         """Take nothing more and wait until what waits is committed."""
         with self._idle:
             self._closed = True
-            self._idle.wait_for(lambda: not self._busy, timeout=self._wait_limit_s)
+            self._idle.wait_for(lambda: not self._busy and not self._settling, timeout=self._wait_limit_s)
 
     def _wait(self, place: _Place) -> None:
         if place.wake.acquire(timeout=self._wait_limit_s):
@@ -89,16 +99,31 @@ class GroupWriter:
         try:
             commit_each(self._write, join)
         finally:
-            with self._mutex:
-                if self._queue:
-                    self._queue[0].leads = True
-                    self._queue[0].wake.release()
-                else:
-                    self._busy = False
-                    self._idle.notify_all()
+            self._hand_over()
+            self._make_durable(group)
             for place in group:
                 if not place.leads:
                     place.wake.release()
+
+    def _hand_over(self) -> None:
+        with self._mutex:
+            self._settling += 1
+            if self._queue:
+                self._queue[0].leads = True
+                self._queue[0].wake.release()
+            else:
+                self._busy = False
+
+    def _make_durable(self, group: Sequence[_Place]) -> None:
+        """Wait for the disk; a group that it does not keep was not committed."""
+        try:
+            self._settle()
+        except StorageError as error:
+            _fail([place.waiting for place in group], error)
+        finally:
+            with self._mutex:
+                self._settling -= 1
+                self._idle.notify_all()
 
     def _gather(self) -> list[_Place]:
         """The next group, this leader first; an instance that is in it already waits for the next one."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import os
 import signal
@@ -19,7 +20,7 @@ import psycopg
 import pytest
 
 from storage.errors import IngestExpired, StorageUnavailable
-from storage.index import SqlIndex, open_index
+from storage.index import SqlIndex, migrate, open_index
 from storage.index.group import Waiting
 from storage.index.writer import GroupWriter, Join
 from storage.records import Committed, Outcome
@@ -296,3 +297,66 @@ def test_a_missing_database_is_unavailable_at_once(tmp_path: Path) -> None:
     with pytest.raises(StorageUnavailable):
         open_index("postgresql://bridge@127.0.0.1:1/none")
     assert time.monotonic() - began < 10
+
+
+def test_success_is_said_after_the_log_is_on_the_disk_and_the_next_group_does_not_wait_for_it() -> None:
+    committed: list[str | None] = []
+    disk, reached = threading.Event(), threading.Semaphore(0)
+
+    def commit(join: Join) -> None:
+        for waiting in join():
+            committed.append(waiting.record.ref.sop_instance_uid)
+            waiting.result = STORED
+
+    def settle() -> None:
+        reached.release()
+        assert disk.wait(DEADLINE_S)
+
+    writer = GroupWriter(commit, settle, group_limit=1, wait_limit_s=DEADLINE_S)
+    with ThreadPoolExecutor(2) as pool:
+        answers = [pool.submit(writer.commit, _waiting(number)) for number in (1, 2)]
+        assert reached.acquire(timeout=DEADLINE_S)
+        assert reached.acquire(timeout=DEADLINE_S)  # both are committed, and both wait for the disk
+        assert len(committed) == 2
+        assert not any(answer.done() for answer in answers)
+        closing = threading.Thread(target=writer.close)
+        closing.start()
+        closing.join(0.05)
+        assert closing.is_alive()  # the log must stay open
+        disk.set()
+        assert [answer.result(DEADLINE_S) for answer in answers] == [STORED, STORED]
+        closing.join(DEADLINE_S)
+        assert not closing.is_alive()
+
+
+def test_a_group_that_the_disk_does_not_keep_was_not_committed() -> None:
+    def commit(join: Join) -> None:
+        for waiting in join():
+            waiting.result = STORED
+
+    def settle() -> None:
+        raise StorageUnavailable("the disk is broken")
+
+    writer = GroupWriter(commit, settle, group_limit=8, wait_limit_s=DEADLINE_S)
+    with pytest.raises(StorageUnavailable, match="the disk is broken"):
+        writer.commit(_waiting(1))
+    writer.close()
+
+
+def test_after_the_disk_lost_the_log_nothing_is_written_any_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"sqlite://{tmp_path / 'index.sqlite'}"
+    migrate(url)
+    index = open_index(url)
+
+    def broken(_: int) -> None:
+        raise OSError(errno.EIO, "input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fdatasync", broken)
+        with pytest.raises(StorageUnavailable, match="did not keep the index's log"):
+            keep(index, record(1))
+    with pytest.raises(StorageUnavailable, match="did not keep the index's log"):
+        keep(index, record(2))
+    index.close()
