@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from multiprocessing.context import ForkProcess
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_NAME = 1, 4, 15
+_PR_SET_PDEATHSIG, _PR_SET_NAME = 1, 15
 _LIBC = ctypes.CDLL(None)  # loaded before any fork
 _FORK = multiprocessing.get_context("fork")
 
@@ -79,11 +79,6 @@ def stop(children: Iterable[Child], patience_s: float) -> None:
         if process.exitcode is None:
             process.kill()
             process.join()
-
-
-def allow_looking_at_itself() -> None:
-    """A process that changed its user may not read its own /proc entry until it says so; stores need theirs."""
-    _LIBC.prctl(_PR_SET_DUMPABLE, 1)
 
 
 def _live(child: Child, foreign: Iterable[socket.socket], parent: int) -> None:

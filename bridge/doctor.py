@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
+from bridge import service_user
 from bridge.addresses import is_loopback
 from bridge.archive import index_url, s3_settings
 from bridge.errors import ConfigError
+from bridge.service_user import User
 from bridge.settings import Settings
 from bridge.supervisor import check_packages
 from storage.errors import StorageError
 from storage.index import open_index
 from storage.objects.s3 import S3Store
 
-_CLOCK_SKEW_LIMIT_S = 60.0
+_FILES_LIMIT = 100_000  # looked at, of an archive that may have millions
+_PROBLEMS_LIMIT, _PROBLEMS_SHOWN = 1000, 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +36,17 @@ class Finding:
 
 def examine(settings: Settings) -> list[Finding]:
     """Try everything; never raises for something that is merely wrong."""
-    checks: tuple[Callable[[Settings], Iterator[Finding]], ...] = (_packages, _disk, _store, _index, _ports, _exposure)
-    return [finding for check in checks for finding in check(settings)]
+    try:
+        user = service_user.service_user(settings)
+    except ConfigError as error:
+        return [Finding("service user", "wrong", str(error))]
+    is_root = os.geteuid() == 0
+    with service_user.acting_as(
+        user if is_root else None
+    ):  # what the doors will meet, and nothing of root's left behind
+        findings = [*_packages(settings), *_disk(settings, made_by_root=is_root)]
+        findings += [*_files(settings, user, is_root=is_root), *_store(settings), *_index(settings)]
+    return [*findings, *_ports(settings), *_exposure(settings)]
 
 
 def free_space(directory: Path) -> int:
@@ -50,10 +64,16 @@ def _packages(_: Settings) -> Iterator[Finding]:
         yield Finding("packages", "ok", "all of one installation")
 
 
-def _disk(settings: Settings) -> Iterator[Finding]:
-    directory, reserve = settings.storage.directory, settings.storage.free_space_reserve_bytes
+def _disk(settings: Settings, *, made_by_root: bool) -> Iterator[Finding]:
+    directory, reserve = settings.storage.directory.absolute(), settings.storage.free_space_reserve_bytes
+    if not directory.exists():
+        above = next(one for one in directory.parents if one.exists())
+        if made_by_root or os.access(above, os.W_OK | os.X_OK, effective_ids=True):
+            yield Finding("data directory", "ok", f"{directory} is not there yet; `dicom-bridge serve` makes it")
+        else:
+            yield Finding("data directory", "wrong", f"{directory} is not there and cannot be made in {above}")
+        return
     try:
-        directory.mkdir(parents=True, exist_ok=True)
         probe = directory / f".doctor-{os.getpid()}"
         probe.write_bytes(b"probe")
         probe.unlink()
@@ -68,6 +88,26 @@ def _disk(settings: Settings) -> Iterator[Finding]:
         "ok" if enough else "wrong" if free < reserve else "warning",
         f"{free >> 20} MiB free, {reserve >> 20} MiB kept in reserve",
     )
+
+
+def _files(settings: Settings, user: User | None, *, is_root: bool) -> Iterator[Finding]:
+    """Whether the service user reaches all files: one that root made by other means is in the doors' way."""
+    directory = settings.storage.directory.absolute()
+    if not directory.exists():
+        return
+    if user is not None and not is_root:
+        yield Finding("files", "warning", f"only root can see whether {user} may write them: run this as root")
+        return
+    owner = user or service_user.own()
+    found = list(islice(service_user.unwritable(settings, limit=_FILES_LIMIT), _PROBLEMS_LIMIT))
+    if not found:
+        yield Finding("files", "ok", f"the user {owner} may read and write all of them")
+        return
+    more = " and more" if len(found) == _PROBLEMS_LIMIT else ""
+    names = ", ".join(str(path) for path in found[:_PROBLEMS_SHOWN])
+    others = len(found) - _PROBLEMS_SHOWN
+    rest = f" and {others}{more} others" if others > 0 else ""
+    yield Finding("files", "wrong", f"{service_user.remedy(settings, owner, found[0])} (out of reach: {names}{rest})")
 
 
 def _store(settings: Settings) -> Iterator[Finding]:
@@ -87,6 +127,9 @@ def _store(settings: Settings) -> Iterator[Finding]:
 
 
 def _index(settings: Settings) -> Iterator[Finding]:
+    if settings.index.url == "sqlite" and not (settings.storage.directory / "index.sqlite").exists():
+        yield Finding("index", "ok", "there is none yet; `dicom-bridge serve` or `dicom-bridge migrate` makes it")
+        return
     try:
         index = open_index(index_url(settings), password=settings.index.password)
     except StorageError as error:
@@ -115,11 +158,18 @@ def _ports(settings: Settings) -> Iterator[Finding]:
             try:
                 probe.bind((host, port))
             except OSError as error:
-                yield Finding(
-                    what, "warning", f"{host}:{port} is taken ({error.strerror}); fine if this bridge is running"
-                )
+                yield _port_problem(what, f"{host}:{port}", error)
             else:
                 yield Finding(what, "ok", f"{host}:{port} is free")
+
+
+def _port_problem(what: str, where: str, error: OSError) -> Finding:
+    if error.errno == errno.EADDRINUSE:
+        return Finding(what, "warning", f"{where} is taken; fine if this bridge is running")
+    if error.errno == errno.EACCES:
+        way_out = "start as root with supervisor.user, or with CAP_NET_BIND_SERVICE"
+        return Finding(what, "wrong", f"{where} is not for ordinary users: {way_out}")
+    return Finding(what, "wrong", f"cannot listen on {where}: {error.strerror}")
 
 
 def _exposure(settings: Settings) -> Iterator[Finding]:

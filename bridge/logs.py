@@ -6,13 +6,14 @@ import logging
 import sys
 
 from bridge import audit
+from bridge.errors import ConfigError
 from bridge.settings import Settings
 
 _FORMAT = "%(asctime)s %(levelname)-7s %(name)s[%(process)d] %(message)s"
 
 
 def set_up(settings: Settings) -> None:
-    """Configure logging of this process; called once, by the process's main function."""
+    """Configure logging of this process; called once, by the process's main function. Raises ConfigError."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter(_FORMAT))
     root = logging.getLogger()
@@ -27,4 +28,8 @@ def _set_up_audit(settings: Settings) -> None:
     trail = logging.getLogger("audit")
     trail.setLevel(logging.INFO if settings.audit_file else logging.CRITICAL)
     if settings.audit_file not in ("", "-"):
-        audit.to_file(settings.storage.directory / settings.audit_file)
+        path = settings.storage.directory / settings.audit_file
+        try:
+            audit.to_file(path)
+        except OSError as error:
+            raise ConfigError(f"the audit file {path} cannot be written: {error.strerror}") from error

@@ -286,7 +286,7 @@ class Sender:
 class Supervisor:
     """How the processes are kept alive."""
 
-    user: str = ""  # drop privileges to this user once the sockets are open; "" = stay
+    user: str = ""  # drop privileges to this user once the sockets are open; the data folder is theirs; "" = stay
     restart_delay_s: float = 0.5  # doubled at each quick death
     restart_delay_max_s: float = 15.0
     bind_timeout_s: float = 10.0  # an earlier instance may still be draining

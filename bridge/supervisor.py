@@ -14,7 +14,6 @@ import contextlib
 import importlib.util
 import logging
 import os
-import pwd
 import shutil
 import signal
 import socket
@@ -24,7 +23,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from bridge import children, logs
+from bridge import children, logs, service_user
 from bridge.addresses import is_loopback
 from bridge.archive import load_backends
 from bridge.children import Child
@@ -53,7 +52,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         settings = load(options.config)
-        logs.set_up(settings)
+        with service_user.acting_as(service_user.door_user(settings)):  # the audit trail's file is theirs
+            logs.set_up(settings)
         return supervise(settings, options.config)
     except ConfigError as error:
         print(f"dicom-bridge: {error}", file=sys.stderr)
@@ -134,7 +134,7 @@ def supervise(settings: Settings, config: Path | None) -> int:
     with contextlib.ExitStack() as opened:
         dimse, over_tls = (one and opened.enter_context(one) for one in open_dimse_sockets(settings))
         http = opened.enter_context(open_socket(settings.http.host, settings.http.port, timeout_s=bind_s))
-        _drop_privileges(settings.supervisor.user)
+        service_user.become(service_user.door_user(settings))
         _set_environment(settings, config)
         family = _children(settings, dimse, over_tls, http)
         load_backends(settings)
@@ -229,19 +229,6 @@ def _hang_up(family: list[Child]) -> None:
         if child.hears_hang_up and child.process is not None and child.process.pid is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(child.process.pid, signal.SIGHUP)
-
-
-def _drop_privileges(user: str) -> None:
-    if not user:
-        return
-    try:
-        entry = pwd.getpwnam(user)
-        os.initgroups(user, entry.pw_gid)
-        os.setgid(entry.pw_gid)
-        os.setuid(entry.pw_uid)
-        children.allow_looking_at_itself()
-    except (KeyError, PermissionError) as error:
-        raise ConfigError(f"cannot become the user {user!r} of supervisor.user: {error}") from error
 
 
 def _say_hello(

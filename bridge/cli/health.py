@@ -8,7 +8,8 @@ import typer
 from rich.table import Table
 
 from bridge import doctor as examination
-from bridge.cli.context import ConfigOption, console, opened, read_settings
+from bridge.cli.context import ConfigOption, console, opened
+from bridge.config import load
 from bridge.scrub import rebuild as rebuild_index
 from bridge.scrub import verify
 
@@ -22,7 +23,7 @@ def register(app: typer.Typer) -> None:
 
 def doctor(config: ConfigOption = None) -> None:
     """Probe what the bridge stands on: stores, lock, clock, disk, index, ports. Exit code 1 when something is wrong."""
-    settings = read_settings(config)
+    settings = load(config)
     marks = {"ok": "[green]ok[/]", "warning": "[yellow]warning[/]", "wrong": "[red]wrong[/]"}
     table = Table("what", "verdict", "finding")
     findings = examination.examine(settings)

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import typer
 
-from bridge import worker
+from bridge import logs, service_user, worker
 from bridge.archive import open_archive
 from bridge.cli.context import ConfigOption, console, ensure_bucket, migrate_schema, opened, prepare, read_settings
+from bridge.config import load
+from bridge.errors import ConfigError
 from bridge.forwarding.rules import check as check_rules
 from bridge.forwarding.rules import targets as rule_targets
 from bridge.peers import known
+from bridge.service_user import User
+from bridge.settings import Settings
 from bridge.supervisor import become, check_exposure
 
 
@@ -22,7 +29,29 @@ def register(app: typer.Typer) -> None:
 
 def serve(config: ConfigOption = None) -> None:
     """Start the doors and the worker, and keep them alive until SIGTERM or Ctrl-C."""
-    settings = read_settings(config)
+    settings = load(config)
+    user = service_user.door_user(settings)
+    if user is not None and os.geteuid() == 0:
+        service_user.make_folder(settings.storage.directory, user)
+    with service_user.acting_as(user):
+        if user is not None:
+            service_user.check(settings, user)
+            _read_as(user, config)
+        logs.set_up(settings)
+        _make_ready(settings)
+    become(config)
+
+
+def _read_as(user: User, config: Path | None) -> None:
+    """The doors read the settings again, as this user. Raises ConfigError where it may not."""
+    try:
+        load(config)
+    except ConfigError as error:
+        raise ConfigError(f"as the user {user}: {error}") from error
+
+
+def _make_ready(settings: Settings) -> None:
+    """Schema, bucket and rules before any door opens. Raises ConfigError, StorageError."""
     prepare(settings)
     archive = open_archive(settings)
     keys_exist = any(key.revoked_at is None for key in archive.registry.access_keys())
@@ -30,7 +59,6 @@ def serve(config: ConfigOption = None) -> None:
     archive.close()
     check_rules(settings.forward_rules, rule_targets(peers, settings.web_destinations))
     check_exposure(settings, keys_exist=keys_exist, peers_exist=bool(peers))
-    become(config)
 
 
 def run_worker(config: ConfigOption = None) -> None:

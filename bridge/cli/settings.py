@@ -6,8 +6,8 @@ import typer
 from rich.table import Table
 
 from bridge.addresses import is_loopback
-from bridge.cli.context import ConfigOption, console, read_settings
-from bridge.config import environment_name, shown
+from bridge.cli.context import ConfigOption, console
+from bridge.config import environment_name, load, shown
 from bridge.peers import roster
 from bridge.supervisor import check_packages
 
@@ -22,7 +22,7 @@ def register(app: typer.Typer) -> None:
 @config_verbs.command()
 def show(config: ConfigOption = None) -> None:
     """Every setting with its value and where it came from; secrets are masked."""
-    settings = read_settings(config)
+    settings = load(config)
     table = Table("setting", "value", "from", "environment variable")
     for name, value, source in shown(settings):
         table.add_row(name, value, source, environment_name(name))
@@ -34,7 +34,7 @@ def show(config: ConfigOption = None) -> None:
 @config_verbs.command()
 def check(config: ConfigOption = None) -> None:
     """Read the settings and say whether they can work; exit code 2 if not."""
-    settings = read_settings(config)
+    settings = load(config)
     check_packages()
     roster(settings, ())
     if not is_loopback(settings.http.host) and not settings.http.tls_certificate:

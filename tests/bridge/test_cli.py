@@ -126,7 +126,16 @@ def test_doctor_is_content_with_a_fresh_single_box(run: Run) -> None:
     assert "wrong" not in said.stdout
 
 
-def test_doctor_names_an_index_without_schema(run: Run) -> None:
+def test_doctor_before_the_first_start_is_content_and_makes_nothing(run: Run, tmp_path: Path) -> None:
+    said = run("doctor")
+    assert said.returncode == 0, said.stdout
+    assert "there is none yet" in said.stdout
+    assert not (tmp_path / "data").exists()
+
+
+def test_doctor_names_an_index_without_schema(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "index.sqlite").touch()
     said = run("doctor")
     assert said.returncode == 1
     assert "dicom-bridge migrate" in said.stdout.replace("\n", " ")

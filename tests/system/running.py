@@ -30,6 +30,7 @@ class RunningBridge:
     dimse_port: int = field(default_factory=free_port)
     http_port: int = field(default_factory=free_port)
     process: ServerProcess | None = None
+    through: tuple[str, ...] = ()  # what every command is run by
     readiness_port: int = 0  # of the DIMSE door, where that is another one
 
     @property
@@ -46,9 +47,13 @@ class RunningBridge:
         """Start it and wait until it is ready for both doors."""
         write_config(self)
         self.cli("migrate")
+        self.serve()
+
+    def serve(self) -> None:
+        """Start it with the configuration file that is there, on a data folder that may not be."""
         environment = {"PYTHONPATH": str(REPOSITORY), "PYTHONDONTWRITEBYTECODE": "1"}
         self.process = ServerProcess(
-            [sys.executable, "-m", "bridge", "serve", "--config", str(self.config)],
+            [*self.through, sys.executable, "-m", "bridge", "serve", "--config", str(self.config)],
             self.directory / "bridge.log",
             environment=environment,
         )
@@ -80,8 +85,9 @@ class RunningBridge:
     def cli(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a verb of the command line against the same configuration."""
         return subprocess.run(
-            [sys.executable, "-m", "bridge", *arguments, "--config", str(self.config)],
+            [*self.through, sys.executable, "-m", "bridge", *arguments, "--config", str(self.config)],
             cwd=REPOSITORY,
+            env={**os.environ, "COLUMNS": "400"},
             capture_output=True,
             text=True,
             timeout=300,
