@@ -69,7 +69,8 @@ def _jpeg_ls(job: Job, codestream: bytes) -> bytes:
 def _jpeg_2000(job: Job, codestream: bytes) -> bytes:
     """ISO 15444-1 and what of -2 the codec reads."""
     precision, signed = _codestream_parameters(job, codestream)
-    return _native(job, imagecodecs.jpeg2k_decode(codestream, numthreads=1, planar=False), precision, signed=signed)
+    samples = imagecodecs.jpeg2k_decode(codestream, numthreads=job.threads, planar=False)
+    return _native(job, samples, precision, signed=signed)
 
 
 def _htj2k(job: Job, codestream: bytes) -> bytes:
@@ -82,7 +83,7 @@ def _htj2k(job: Job, codestream: bytes) -> bytes:
 
 def _jpeg_xl(job: Job, codestream: bytes) -> bytes:
     """ISO 18181-1."""
-    samples = imagecodecs.jpegxl_decode(codestream, numthreads=1)
+    samples = imagecodecs.jpegxl_decode(codestream, numthreads=job.threads)
     return _native(job, samples, job.bits_stored, signed=False)
 
 

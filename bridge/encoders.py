@@ -85,7 +85,7 @@ def _jpeg_2000(job: Job, samples: Samples) -> bytes:
     """ISO 15444-1, reversible wavelet; colour through the reversible transform."""
     return bytes(
         imagecodecs.jpeg2k_encode(
-            samples, level=0, codecformat="j2k", reversible=True, mct=_is_rgb(job), numthreads=1,
+            samples, level=0, codecformat="j2k", reversible=True, mct=_is_rgb(job), numthreads=job.threads,
             bitspersample=_precision(job, samples),
         )
     )  # fmt: skip
@@ -96,7 +96,7 @@ def _jpeg_2000_lossy(job: Job, samples: Samples) -> bytes:
     return bytes(
         imagecodecs.jpeg2k_encode(
             samples, level=PEAK_SIGNAL_TO_NOISE_DB[bits > 8], codecformat="j2k", reversible=False, mct=_is_rgb(job),
-            numthreads=1, bitspersample=bits,
+            numthreads=job.threads, bitspersample=bits,
         )
     )  # fmt: skip
 
@@ -143,7 +143,8 @@ def _xl(job: Job, samples: Samples, **options: Any) -> bytes:
     bits = _precision(job, samples)
     return bytes(
         imagecodecs.jpegxl_encode(
-            _narrow(samples, bits), effort=_XL_EFFORT, usecontainer=False, numthreads=1, bitspersample=bits, **options
+            _narrow(samples, bits), effort=_XL_EFFORT, usecontainer=False, numthreads=job.threads, bitspersample=bits,
+            **options,
         )
     )  # fmt: skip
 

@@ -17,7 +17,11 @@ _ANSWER = struct.Struct(">BQ")  # 1 when done, 0 when refused; size of what foll
 # Codecs that undo the colour transform of their stream (PS3.5 §8.2.1, §8.2.4, A.4.12): lossy JPEG, JPEG 2000, JPEG XL
 _LOSSY_JPEG = frozenset("1.2.840.10008.1.2.4." + suffix for suffix in ("50", "51", "53", "55"))
 _JPEG_XL = frozenset("1.2.840.10008.1.2.4." + suffix for suffix in ("110", "111", "112"))
+_JPEG_2000 = frozenset("1.2.840.10008.1.2.4." + suffix for suffix in ("90", "91", "92", "93"))
 _SHARED_CHROMINANCE = frozenset({"YBR_FULL_422", "YBR_PARTIAL_422", "YBR_PARTIAL_420"})
+
+# Samples of a frame from which on a second thread gains more than it costs to start: codec -> as source, as target
+_SHARED_FROM = ((_JPEG_2000, 1 << 16, 1 << 16), (_JPEG_XL, 1 << 18, 1 << 19))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,11 +41,22 @@ class Job:
     photometric_interpretation: str
     planar_configuration: int = 0  # of a frame that comes native
     drawing: str = ""  # bridge.rendering: the frame is wanted as a picture, not as it is
+    threads: int = 1  # that the codec may use
 
     @property
     def frame_bytes(self) -> int:
         """The exact size of the decoded frame."""
         return (self.rows * self.columns * self.samples_per_pixel * self.bits_allocated + 7) // 8
+
+    @property
+    def gains_by_threads(self) -> bool:
+        """Whether a codec of this job is sooner done with two threads."""
+        samples = self.rows * self.columns * self.samples_per_pixel
+        return any(
+            (self.transfer_syntax_uid in codec and samples >= decoding)
+            or (self.target_uid in codec and samples >= encoding)
+            for codec, decoding, encoding in _SHARED_FROM
+        )
 
 
 def decoded_photometric_interpretation(transfer_syntax_uid: str, photometric_interpretation: str) -> str:

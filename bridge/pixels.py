@@ -1,12 +1,14 @@
 """Codecs in a bounded pool of our own: spawned workers, one job each, with a deadline and a memory limit.
 
 A worker that crashes or hangs is killed and replaced alone; the job gets a refusal, the door lives on. Workers start
-with the first job and leave when idle. Thread-safe; `bridge.decoders` and `bridge.encoders` are never imported here.
+with the first job and leave when idle; a job that finds the others idle has their cores too. Thread-safe;
+`bridge.decoders` and `bridge.encoders` are never imported here.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import subprocess
 import sys
@@ -39,6 +41,8 @@ class PixelPool:
         self._lock = threading.Lock()
         self._slots = threading.BoundedSemaphore(settings.workers)
         self._waiting = 0
+        self._cores = min(settings.workers, os.cpu_count() or 1)
+        self._cores_taken = 0
         self._closed = False
         self._threads: ThreadPoolExecutor | None = None
 
@@ -80,7 +84,8 @@ class PixelPool:
         return in_order(drawn, self._settings.workers)
 
     def _run(self, job: Job, frame: bytes) -> bytes:
-        with self._slot():
+        with self._slot(), self._cores_for(job) as threads:
+            job = replace(job, threads=threads)
             for _ in range(_ATTEMPTS):
                 worker = self._take()
                 try:
@@ -157,6 +162,19 @@ class PixelPool:
         finally:
             with self._lock:
                 self._waiting -= 1
+
+    @contextlib.contextmanager
+    def _cores_for(self, job: Job) -> Iterator[int]:
+        """How many threads the job may have: one, and the cores that neither running nor queued jobs have use for."""
+        with self._lock:
+            idle = self._cores - max(self._cores_taken, self._waiting - 1)
+            threads = max(1, idle) if job.gains_by_threads else 1
+            self._cores_taken += threads
+        try:
+            yield threads
+        finally:
+            with self._lock:
+                self._cores_taken -= threads
 
     def _take(self) -> _Worker:
         """The worker used last, so that the others may leave; or a new one."""

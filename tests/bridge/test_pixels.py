@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -19,7 +20,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from bridge.errors import BridgeError, InvalidInstance, NotAcceptable, Unavailable
 from bridge.part10 import read_preamble
-from bridge.pixel_job import decoded_photometric_interpretation
+from bridge.pixel_job import Job, decoded_photometric_interpretation, send_job
 from bridge.pixels import PixelPool
 from bridge.settings import Pixels
 from bridge.syntaxes import TRANSFER_SYNTAXES
@@ -290,6 +291,74 @@ def test_workers_never_outnumber_the_setting() -> None:
     assert set(frames) == {pixels.tobytes()}
     assert len(pool.process_ids) <= 2
     pool.close()
+
+
+@pytest.fixture
+def granted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """On a machine of four cores: how many threads each job is sent to its worker with."""
+    threads: list[int] = []
+
+    def send(connection: socket.socket, job: Job, frame: bytes) -> None:
+        send_job(connection, job, frame)
+        threads.append(job.threads)
+
+    monkeypatch.setattr("bridge.pixels.send_job", send)
+    monkeypatch.setattr("bridge.pixels.os.cpu_count", lambda: 4)
+    return threads
+
+
+def test_a_job_alone_has_the_cores_of_all_workers_and_the_next_has_one(granted: list[int]) -> None:
+    pool = PixelPool(Pixels(workers=3))
+    stream, pixels = slow_stream()
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(pool.decode, stream, described(pixels), J2K)
+        until(lambda: granted)
+        second = threads.submit(pool.decode, stream, described(pixels), J2K)
+        assert first.result() == second.result() == pixels.tobytes()
+    assert granted == [3, 1]
+    pool.decode(stream, described(pixels), J2K)
+    assert granted[2:] == [3]
+    pool.close()
+
+
+def test_workers_beyond_the_cores_bring_a_job_no_more_threads(granted: list[int]) -> None:
+    pool = PixelPool(Pixels(workers=9))
+    pixels = image("u2", rows=256, columns=256)
+    assert pool.decode(encoded(pixels, J2K), described(pixels), J2K) == pixels.tobytes()
+    assert granted == [4]
+    pool.close()
+
+
+@pytest.mark.parametrize(("uid", "rows"), [(J2K, 255), (JPEG + "110", 1000), (JPEG + "80", 2000)])
+def test_what_gains_nothing_by_threads_takes_one(granted: list[int], uid: str, rows: int) -> None:
+    pool = PixelPool(Pixels(workers=2))
+    pixels = image("u2", rows=rows, columns=256)
+    assert pool.decode(encoded(pixels, uid), described(pixels), uid) == pixels.tobytes()
+    assert granted == [1]
+    pool.close()
+
+
+@pytest.mark.parametrize("target", [JPEG + "90", JPEG + "91", JPEG + "110", JPEG + "112"])
+@pytest.mark.parametrize("colour", [False, True])
+def test_a_codestream_is_the_same_whatever_the_threads(granted: list[int], target: str, colour: bool) -> None:
+    """Its strong entity tag and its byte ranges rely on that."""
+    pixels = image("u1", rows=800, columns=700, colour=colour)
+
+    def made(workers: int) -> tuple[bytes, bytes]:
+        pool = PixelPool(Pixels(workers=workers))
+        (stream,) = pool.encode_all([pixels.tobytes()], described(pixels), ExplicitVRLittleEndian, target)
+        frame = pool.decode(stream, described(pixels, photometric_interpretation=_told(target, colour)), target)
+        pool.close()
+        return stream, frame
+
+    assert made(1) == made(3)
+    assert granted == [1, 1, 3, 3]
+
+
+def _told(target: str, colour: bool) -> str:
+    if not colour:
+        return "MONOCHROME2"
+    return {JPEG + "90": "YBR_RCT", JPEG + "91": "YBR_ICT", JPEG + "112": "XYB"}.get(target, "RGB")
 
 
 def test_decode_all_keeps_the_order_and_looks_ahead_only_a_little() -> None:
