@@ -33,6 +33,13 @@ def data_set(part10: bytes | bytearray) -> bytes:
     return bytes(part10[144 + int.from_bytes(part10[140:144], "little") :])
 
 
+def data_set_syntax(part10: bytes | bytearray) -> str:
+    """The transfer syntax that the file meta information names (PS3.10 §7.1)."""
+    meta = part10[: 144 + int.from_bytes(part10[140:144], "little")]
+    at = meta.index(b"\x02\x00\x10\x00UI") + 6
+    return meta[at + 2 : at + 2 + int.from_bytes(meta[at : at + 2], "little")].rstrip(b"\0").decode("ascii")
+
+
 def digest(part10: bytes | bytearray) -> str:
     """SHA-256 of the data set: senders and servers differ in file meta information."""
     return hashlib.sha256(data_set(part10)).hexdigest()

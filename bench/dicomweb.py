@@ -3,6 +3,12 @@ server.
 
 `python -m bench.dicomweb --start --studies 10000`. Every kind of answer is checked against the truth before it is
 counted.
+
+A single instance in another transfer syntax is asked of the rival by its own REST interface, with `--gdcm`
+(`/instances/ID/file?transcode=UID`): its DICOMweb plugin answers 500 or closes the connection, and is of no use
+afterwards. Over one connection it is the latency of one instance that is measured, over four what all cores bring. Who
+remembers what was decoded must not win by that, so each instance is asked for once in the whole run; a case of its own
+("again") asks for a few of them over and over.
 """
 
 from __future__ import annotations
@@ -20,7 +26,7 @@ from urllib.parse import quote
 from PIL import Image
 
 from bench import measure
-from bench.answers import DICOM, JSON, OCTETS, WrongAnswer, digest, instances_at, parts, search, value
+from bench.answers import DICOM, JSON, OCTETS, WrongAnswer, data_set_syntax, digest, instances_at, parts, search, value
 from bench.client import fetch, load
 from bench.fill import Contents, fill
 from bench.measure import Measure
@@ -29,9 +35,14 @@ from bench.servers import add_arguments, targets, variant
 from bench.target import Target
 
 ZIP = "application/zip"
-EXPLICIT = DICOM.replace("*", "1.2.840.10008.1.2.1")
+EXPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
+EXPLICIT = DICOM.replace("*", EXPLICIT_VR_LITTLE_ENDIAN)
+EXPLICIT_FILE = f"application/dicom; transfer-syntax={EXPLICIT_VR_LITTLE_ENDIAN}"
 SEARCH_CONNECTIONS = 2
 RETRIEVE_CONNECTIONS = 8
+TRANSCODE_CONNECTIONS = (1, 4)
+SINGLES = 60  # of one sample, each asked for once
+AGAIN = 20  # instances asked for over and over
 VARIANTS = 20  # different values a search is asked with, so that remembering one answer helps nobody
 
 
@@ -47,6 +58,12 @@ class Case:
     megabytes: bool = False
     goal: float | None = 10.0
     stretch: float | None = 100.0
+    once: int = 0  # answers of a sample where nothing may be asked for twice; rounds end where the paths do
+    asked: Callable[[Target], list[str]] | None = None  # the whole paths, where a server is asked in its own way
+
+    def paths_at(self, target: Target) -> list[str]:
+        """What this server is asked for."""
+        return self.asked(target) if self.asked else [target.root + path for path in self.paths]
 
 
 def search_cases(contents: Contents) -> list[Case]:
@@ -143,14 +160,13 @@ def retrieve_cases(contents: Contents) -> list[Case]:
         if not contents.implicit and {digest(part) for part in found} != {digest(file) for file in files}:
             raise WrongAnswer(f"{target.name} returns other instances of the study")
 
-    def transcoded(target: Target, path: str = contents.compressed_paths[0], count: int = 1) -> None:
-        answer = fetch(target.http_address, target.root + path, EXPLICIT)
-        found = parts(answer.headers["content-type"], answer.body) if answer.status == 200 else []
-        if {hashlib.sha256(_pixels(bytearray(one), 1)).hexdigest() for one in found} != {pixels} or len(found) != count:
-            raise WrongAnswer(f"{target.name} answered {answer.status} and not the image to decode")
+    series = contents.compressed_paths[0].rpartition("/instances/")[0]
 
     def transcoded_series(target: Target) -> None:
-        transcoded(target, contents.compressed_paths[0].rpartition("/instances/")[0], contents.compressed)
+        answer = fetch(target.http_address, target.root + series, EXPLICIT)
+        found = parts(answer.headers["content-type"], answer.body) if answer.status == 200 else []
+        if not all(_is_decoded(one, pixels) for one in found) or len(found) != contents.compressed:
+            raise WrongAnswer(f"{target.name} answered {answer.status} and not the images to decode")
 
     def zipped(target: Target) -> None:
         answer = fetch(target.http_address, target.root + study, ZIP)
@@ -175,11 +191,10 @@ def retrieve_cases(contents: Contents) -> list[Case]:
              goal=1.5, stretch=None),
         Case(name=f"frame of a {contents.frames}-frame object", paths=multi, check=multiframe, accept=OCTETS,
              connections=eight, goal=1.5, stretch=None),
-        Case(name="transcode an instance: JPEG 2000 to Explicit VR Little Endian", paths=contents.compressed_paths,
-             check=transcoded, accept=EXPLICIT, connections=eight, goal=1.5, stretch=None),
+        *transcode_cases(contents, pixels),
         Case(name=f"transcode a series of {contents.compressed}: JPEG 2000 to Explicit VR Little Endian",
-             paths=[contents.compressed_paths[0].rpartition("/instances/")[0]], check=transcoded_series,
-             accept=EXPLICIT, connections=1, megabytes=True, goal=1.5, stretch=None),
+             paths=[series], check=transcoded_series, accept=EXPLICIT, connections=1, megabytes=True, goal=1.5,
+             stretch=None),
         Case(name="rendered", paths=[f"{path}/rendered" for path in paths], check=image("/rendered"),
              accept="image/jpeg", connections=eight, goal=2.0, stretch=3.0),
         Case(name="thumbnail", paths=[f"{path}/thumbnail" for path in paths], check=image("/thumbnail"),
@@ -189,6 +204,41 @@ def retrieve_cases(contents: Contents) -> list[Case]:
         Case(name=f"zip of a study of {contents.slices}", paths=[study], check=zipped, accept=ZIP, connections=1,
              megabytes=True, goal=None, stretch=None),
     ]  # fmt: skip
+
+
+def transcode_cases(contents: Contents, pixels: str) -> list[Case]:
+    """One instance, alone in its answer, decoded on the way; `pixels` is the SHA-256 of what it decodes to."""
+
+    def asked(target: Target, paths: Sequence[str]) -> list[str]:
+        if target.name != "rival":
+            return [target.root + path for path in paths]
+        names = [contents.orthanc_id(path) for path in paths]
+        return [f"/instances/{name}/file?transcode={EXPLICIT_VR_LITTLE_ENDIAN}" for name in names]
+
+    def transcoded(target: Target) -> None:
+        resources = contents.compressed_paths[:3]
+        for path, resource in zip(asked(target, resources), resources, strict=True):
+            answer = fetch(target.http_address, path, EXPLICIT_FILE)
+            is_named = resource.rpartition("/")[2].encode() in answer.body
+            if answer.status != 200 or not is_named or not _is_decoded(answer.body, pixels):
+                raise WrongAnswer(f"{target.name} answered {answer.status} and not the image to decode")
+
+    def case(name: str, paths: Sequence[str], connections: int, once: int, goal: float | None) -> Case:
+        return Case(
+            name=f"transcode {name}, JPEG 2000 to Explicit VR LE, {connections} at a time", paths=paths, once=once,
+            asked=lambda target: asked(target, paths), check=transcoded, accept=EXPLICIT_FILE,
+            connections=connections, goal=goal, stretch=None,
+        )  # fmt: skip
+
+    singles = contents.single_paths
+    share = len(singles) // len(TRANSCODE_CONNECTIONS)
+    return [
+        *(
+            case("an instance", singles[place * share : (place + 1) * share], connections, min(SINGLES, share), 1.5)
+            for place, connections in enumerate(TRANSCODE_CONNECTIONS)
+        ),
+        case("an instance again", contents.compressed_paths[:AGAIN], 1, 0, None),
+    ]
 
 
 def run(servers: dict[str, Target], cases: Sequence[Case], *, rounds: int, seconds: float) -> list[Measure]:
@@ -206,15 +256,19 @@ def run(servers: dict[str, Target], cases: Sequence[Case], *, rounds: int, secon
 
         def sample(name: str, case: Case = case, item: Measure = item) -> float:
             target = servers[name]
-            paths = [target.root + path for path in case.paths]
+            paths = case.paths_at(target)[len(item.samples.get(name, ())) * case.once :]
             try:
-                result = load(target.http_address, paths, case.accept, connections=case.connections, seconds=seconds)
+                result = load(
+                    target.http_address, paths, case.accept, connections=case.connections,
+                    seconds=0.0 if case.once else seconds, at_least=case.once or 1,
+                )  # fmt: skip
             except RuntimeError as error:
                 item.note += f"{name}: {error}. "
                 return 0.0
             return result.mb_per_second if case.megabytes else result.per_second
 
-        measures.append(measure.interleave(item, sound, rounds, sample))
+        possible = min(rounds, len(case.paths) // case.once) if case.once else rounds
+        measures.append(measure.interleave(item, sound, possible, sample))
     return measures
 
 
@@ -235,6 +289,12 @@ def _frame(target: Target, path: str) -> bytes:
     if answer.status != 200:
         raise WrongAnswer(f"{target.name} answered {answer.status} to {path}")
     return parts(answer.headers["content-type"], answer.body)[0]
+
+
+def _is_decoded(part10: bytes, pixels: str) -> bool:
+    """Whether it is in Explicit VR Little Endian and has the pixels with this SHA-256."""
+    named = data_set_syntax(part10) == EXPLICIT_VR_LITTLE_ENDIAN
+    return named and hashlib.sha256(_pixels(bytearray(part10), 1)).hexdigest() == pixels
 
 
 def _pixels(part10: bytearray, frames: int) -> bytes:
@@ -258,7 +318,8 @@ def main() -> int:
     parser.add_argument("--only", nargs="+", default=[], help="words of the cases wanted")
     arguments = parser.parse_args()
     contents = Contents(studies=arguments.studies, slices=arguments.slices, frames=arguments.frames,
-                        implicit=arguments.implicit)  # fmt: skip
+                        implicit=arguments.implicit,
+                        singles=SINGLES * arguments.rounds * len(TRANSCODE_CONNECTIONS))  # fmt: skip
     cases = [*search_cases(contents), *series_cases(contents), *retrieve_cases(contents)]
     if arguments.only:
         cases = [case for case in cases if any(word in case.name for word in arguments.only)]

@@ -9,6 +9,7 @@ import random
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from hashlib import sha1
 from pathlib import Path
 
 from bench.answers import search
@@ -29,6 +30,7 @@ from bench.target import CACHE, STABLE_AGE_S, Target, rest
 BATCHES = 10
 ASSOCIATIONS = 4
 _ELSEWHEN = "19000101"  # out of every date range that is searched
+_SINGLES = 50_000  # before the number of a compressed slice that is asked for by itself
 _TINY, _SERIES, _MULTI = 5 * 10**36, 6 * 10**36, 7 * 10**36
 
 
@@ -41,6 +43,7 @@ class Contents:
     frames: int
     implicit: bool = False
     compressed: int = 60  # slices in JPEG 2000
+    singles: int = 0  # more of them, a series beside: whoever remembers what was decoded sees each once only
 
     def people(self) -> list[Person]:
         """The patients of the tiny studies."""
@@ -80,16 +83,40 @@ class Contents:
     @property
     def compressed_paths(self) -> list[str]:
         """The compressed slices' resources."""
-        who = self.compressed_patient
-        series = f"/studies/{who.study_uid}/series/{uid(_SERIES + who.number)}"
-        first = _SERIES + 10**9 + who.number * 10**5
-        return [f"{series}/instances/{uid(first + number)}" for number in range(self.compressed)]
+        return self._compressed_paths(0, self.compressed)
+
+    @property
+    def single_paths(self) -> list[str]:
+        """The resources of the compressed slices beside the series."""
+        return self._compressed_paths(_SINGLES, self.singles)
 
     def compressed_files(self) -> list[bytearray]:
         """The compressed slices in the order of their numbers."""
-        who = self.compressed_patient
-        first = _SERIES + 10**9 + who.number * 10**5
-        return list(ct_series(who, self.compressed, uid(_SERIES + who.number), first, compressed_template()))
+        return self._compressed_files(0, self.compressed)
+
+    def single_files(self) -> list[bytearray]:
+        """The compressed slices beside the series."""
+        return self._compressed_files(_SINGLES, self.singles)
+
+    def orthanc_id(self, path: str) -> str:
+        """What Orthanc calls a compressed slice: the SHA-1 of its patient, study, series and instance."""
+        key = "|".join([self.compressed_patient.patient_id, *path.split("/")[2::2]])
+        digest = sha1(key.encode(), usedforsecurity=False).hexdigest()
+        return "-".join(digest[at : at + 8] for at in range(0, 40, 8))
+
+    def _compressed_paths(self, first: int, count: int) -> list[str]:
+        series, instance = self._compressed_series(first)
+        path = f"/studies/{self.compressed_patient.study_uid}/series/{series}/instances"
+        return [f"{path}/{uid(instance + number)}" for number in range(count)]
+
+    def _compressed_files(self, first: int, count: int) -> list[bytearray]:
+        series, instance = self._compressed_series(first)
+        return list(ct_series(self.compressed_patient, count, series, instance, compressed_template()))
+
+    def _compressed_series(self, first: int) -> tuple[str, int]:
+        """A series of the compressed study and what its instances are numbered from."""
+        number = self.compressed_patient.number
+        return uid(_SERIES + number + 10**4 * first), _SERIES + 10**9 + number * 10**5 + first
 
     def ct_files(self) -> list[bytearray]:
         """The CT slices in the order of their numbers."""
@@ -133,6 +160,9 @@ def fill(
         if not _holds(target, contents.compressed_patient):
             _send(target, contents.compressed_files(), ASSOCIATIONS, ("-xv",))
             filled = True
+        if contents.singles and not _holds_instance(target, contents.single_paths[-1]):
+            _send(target, contents.single_files(), ASSOCIATIONS, ("-xv",))
+            filled = True
     if filled:
         rest(servers, stable_age_s=stable_age_s, deadline_s=rest_limit_s)
         print("at rest", flush=True)
@@ -141,6 +171,10 @@ def fill(
 
 def _holds(target: Target, who: Person) -> bool:
     return any(search(target, f"/studies?StudyInstanceUID={who.study_uid}"))
+
+
+def _holds_instance(target: Target, path: str) -> bool:
+    return any(search(target, f"/instances?SOPInstanceUID={path.rpartition('/')[2]}"))
 
 
 def _send_tiny(target: Target, studies: int, share: list[int], template: Template) -> float:

@@ -33,7 +33,7 @@ def test_stow_counts_and_verifies(servers: dict[str, Target]) -> None:
 
 
 def test_dicomweb_finds_every_answer_right(servers: dict[str, Target]) -> None:
-    contents = Contents(studies=60, slices=4, frames=3, compressed=2)
+    contents = Contents(studies=60, slices=4, frames=3, compressed=2, singles=4)
     fill(servers, contents, stable_age_s=0.0)
     cases = [*dicomweb.search_cases(contents), *dicomweb.series_cases(contents), *dicomweb.retrieve_cases(contents)]
     measures = dicomweb.run(servers, cases, rounds=1, seconds=0.0)
