@@ -28,6 +28,7 @@ PHANTOM = Path(__file__).parents[1] / "../shared/data/ct-head-phantom"
 _PLACEHOLDERS = {
     "study": "2.25." + "1" * 39, "series": "2.25." + "2" * 39, "instance": "2.25." + "3" * 39, "name": "N" * 64,
     "id": "I" * 16, "date": "19010101", "accession": "A" * 16, "number": "987654",
+    "comment": "C" * 12,
 }  # fmt: skip
 SURNAMES = ("Wang", "Li", "Zhang", "Liu", "Chen", "Yang", "Huang", "Zhao", "Wu", "Zhou", "Smith", "Jansen")
 GIVEN_CHINESE = "明芳伟静磊丽强敏军洋艳勇杰娟涛超秀霞平刚桂英华玉兰红建国文"
@@ -99,6 +100,7 @@ class Template:
         values = {
             "study": who.study_uid, "series": series, "instance": instance, "name": who.name, "id": who.patient_id,
             "date": who.study_date, "accession": f"ACC{who.number:010d}", "number": str(number),
+            "comment": instance[-12:],
         }  # fmt: skip
         copy = bytearray()
         for piece, key in zip(self._pieces, self._keys, strict=False):
@@ -128,12 +130,21 @@ def ct_template(*, implicit: bool = False) -> Template:
 
 
 def compressed_template() -> Template:
-    """The same slice in JPEG 2000 Lossless."""
+    """The same slice in JPEG 2000 Lossless.
+
+    Each instance has a comment of its own in the codestream (ISO 15444-1 A.9.2), so that no two are alike to who
+    remembers what was decoded.
+    """
     data_set = ct_data_set()
-    stream = imagecodecs.jpeg2k_encode(
-        data_set.pixel_array, level=0, codecformat="j2k", reversible=True, bitspersample=data_set.BitsStored
+    stream = bytes(
+        imagecodecs.jpeg2k_encode(
+            data_set.pixel_array, level=0, codecformat="j2k", reversible=True, bitspersample=data_set.BitsStored
+        )
     )
-    data_set.PixelData = encapsulate([bytes(stream)])
+    comment = _PLACEHOLDERS["comment"].encode()
+    size_end = 4 + int.from_bytes(stream[4:6], "big")  # SOC, then SIZ
+    marker = b"\xff\x64" + (4 + len(comment)).to_bytes(2, "big") + b"\0\1" + comment
+    data_set.PixelData = encapsulate([stream[:size_end] + marker + stream[size_end:]])
     data_set["PixelData"].VR = "OB"
     data_set["PixelData"].is_undefined_length = True
     return Template(data_set, transfer_syntax_uid=JPEG2000Lossless)

@@ -23,6 +23,7 @@ from bridge.errors import Gone, NotAcceptable, NotFound, Unavailable
 from bridge.extents import DataSetBytes, Inflated, Plain
 from bridge.frame_reader import check_numbers, frame_count
 from bridge.frames import FrameTable, unpack_bulk
+from bridge.kept import Kept
 from bridge.metadata import bundled_series, json_array, json_objects, series_of
 from bridge.outgoing import (
     FramePart,
@@ -61,6 +62,7 @@ class Retrieve:
     def __init__(self, archive: Archive, pixels: PixelPool | None = None) -> None:
         self._archive = archive
         self.pixels = pixels or PixelPool(archive.settings.pixels)
+        self._kept = Kept(archive.settings.pixels.kept_bytes)
         self._threads = ThreadPoolExecutor(archive.settings.pixels.workers + 1, "converting")
 
     def close(self) -> None:
@@ -95,6 +97,18 @@ class Retrieve:
         if target == record.transfer_syntax_uid:
             return Representation(target, record.size_bytes, partial(self._read, record))
         return converted_object(record, target, self.data_set(record), self.pixels)
+
+    def object_alone(self, record: InstanceRecord, transfer_syntax_uid: str | None) -> Representation:
+        """As `object_stream`, for one asked for by itself: what a codec makes of it is kept for who asks again."""
+        target = object_target(record.transfer_syntax_uid, transfer_syntax_uid)
+        if not _needs_codec(record, target) or _decoded_bytes(record) > self._kept.largest_bytes:
+            return self.object_stream(record, transfer_syntax_uid)
+        key = (record.ref, record.sha256, target)
+        data = self._kept.get(key)
+        if data is None:
+            data = b"".join(self.object_stream(record, transfer_syntax_uid).chunks)
+            self._kept.put(key, data)
+        return Representation(target, len(data), partial(_piece, data))
 
     def object_streams(
         self, wanted: Iterable[tuple[InstanceRecord, str | None]]
@@ -133,6 +147,7 @@ class Retrieve:
         """These frames in this order, duplicates kept (DICOM.md W9). None: as stored, native ones as Explicit VR LE.
 
         Raises InvalidRequest or NotFound for a number, NotAcceptable for video or a conversion that is not possible.
+        What a codec makes of one asked for by itself is kept for who asks again.
         """
         table = frame_table_of(record)
         if table is None:
@@ -141,7 +156,17 @@ class Retrieve:
         if stored is not None and (stored.video or stored.referenced):
             raise NotAcceptable(f"{stored.name} has no frames that can be sent one by one")
         check_numbers(table, numbers)
-        return outgoing_frames(record, table, numbers, transfer_syntax_uid, self.data_set(record), self.pixels)
+        made = outgoing_frames(record, table, numbers, transfer_syntax_uid, self.data_set(record), self.pixels)
+        if len(numbers) != 1 or transfer_syntax_uid is None or not _needs_codec(record, transfer_syntax_uid):
+            return made
+        key = (record.ref, record.sha256, transfer_syntax_uid, numbers[0])
+        frame = self._kept.get(key)
+        if frame is None:
+            frame = b"".join(next(made).chunks)
+            self._kept.put(key, frame)
+        wanted = lookup(transfer_syntax_uid)
+        media_type = wanted.media_type if wanted is not None and wanted.encapsulated else OCTETS
+        return iter([FramePart(numbers[0], transfer_syntax_uid, media_type, len(frame), iter([frame]))])
 
     def bulk(self, record: InstanceRecord, path: str) -> Bulk:
         """A value that metadata give by reference (PS3.18 §10.4.1.1.5). Raises NotFound, NotAcceptable.
@@ -281,6 +306,16 @@ def producible_from(record: InstanceRecord) -> tuple[str, ...]:
     """The transfer syntaxes that the instance and its frames can be converted to."""
     table = frame_table_of(record)
     return producible(record.transfer_syntax_uid, table.description if table else None)
+
+
+def _needs_codec(record: InstanceRecord, target: str) -> bool:
+    """Whether its pixels have to be decoded or compressed for this transfer syntax."""
+    uids = (record.transfer_syntax_uid, target)
+    return uids[0] != uids[1] and any(row is not None and row.encapsulated for row in map(lookup, uids))
+
+
+def _piece(data: bytes, start: int, length: int | None) -> Iterator[bytes]:
+    return iter([data if start == 0 and length is None else data[start:][:length]])
 
 
 def _decoded_bytes(record: InstanceRecord) -> int:

@@ -162,6 +162,7 @@ class Pixels:
     queue_limit: int = 64
     inflate_ratio_limit: int = 200  # deflated data sets
     frame_limit_bytes: int = 1 << 30
+    kept_bytes: int = 64 << 20  # per process, single instances and frames as a codec made them; 0 keeps none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from bridge.access import Gate, Principal
 from bridge.archive import Archive
 from bridge.errors import InvalidRequest
+from bridge.kept import Kept
 from bridge.render import Render
 from bridge.render.thumbnails import Thumbnails
 from bridge.retrieve import Retrieve
 from bridge.search import Answers
 from bridge.settings import Settings
-from dicomweb.bodies import BodyCache
 from dicomweb.negotiate import Wish, members
 from dicomweb.params import parse_pairs
 from dicomweb.proxies import Proxies
@@ -33,7 +33,7 @@ class Door:
     render: Render
     thumbnails: Thumbnails
     answers: Answers
-    bodies: BodyCache
+    bodies: Kept
     proxies: Proxies
     pool: ThreadPoolExecutor
     uploads: ThreadPoolExecutor  # for requests with a body: they wait for their senders
@@ -60,7 +60,7 @@ def open_door(archive: Archive, settings: Settings) -> Door:
         render=render,
         thumbnails=Thumbnails(archive, retrieve, render),
         answers=Answers(archive, http.search_cache_bytes),
-        bodies=BodyCache(http.metadata_cache_bytes),
+        bodies=Kept(http.metadata_cache_bytes),
         proxies=Proxies(http.trusted_proxies, http.public_url, service_root(settings)),
         pool=ThreadPoolExecutor(http.threads, thread_name_prefix="dicomweb"),
         ingests=ThreadPoolExecutor(http.ingest_threads, thread_name_prefix="ingest"),

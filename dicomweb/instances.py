@@ -54,7 +54,7 @@ def instance(call: Call, record: InstanceRecord, chooser: Chooser) -> Reply:
     headers: list[Header] = [(b"etag", tag.encode()), *CACHING, VARY]
     if unmodified(call.headers, tag):
         return Reply(status=304, headers=headers)
-    stream = call.door.retrieve.object_stream(record, chosen.transfer_syntax_uid)
+    stream = call.door.retrieve.object_alone(record, chosen.transfer_syntax_uid)
     if not chosen.multipart:
         location = (b"content-location", f"{call.base}{path_of(record.ref)}".encode("latin-1"))
         headers = [*headers, location]

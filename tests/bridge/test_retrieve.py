@@ -31,6 +31,7 @@ from bridge.arrival import ingest_file
 from bridge.bundling import bundle_quiet_series
 from bridge.errors import Gone, InvalidRequest, NotAcceptable, NotFound, Unavailable
 from bridge.retrieve import Retrieve
+from bridge.syntaxes import OCTETS
 from storage.errors import StorageUnavailable
 from storage.records import InstanceRecord, Origin, ResourceRef
 from tests.bridge.archives import ORIGIN, MoodyStore, moody, open_test_archive
@@ -197,6 +198,42 @@ def test_compressed_objects_are_decoded_when_asked(bench: Bench) -> None:
         assert np.array_equal(dcmread(io.BytesIO(data)).pixel_array, pixels)
 
 
+def test_an_instance_converted_by_itself_is_not_read_again(bench: Bench) -> None:
+    pixels = image()
+    record = bench.record(compressed(described(pixels), [encoded(pixels, JPEG2000Lossless)]), JPEG2000Lossless)
+    whole = b"".join(bench.retrieve.object_stream(record, ExplicitVRLittleEndian).chunks)
+    assert b"".join(bench.retrieve.object_alone(record, ExplicitVRLittleEndian).chunks) == whole
+    bench.reads.clear()
+    again = bench.retrieve.object_alone(record, ExplicitVRLittleEndian)
+    assert (again.transfer_syntax_uid, again.size_bytes) == (ExplicitVRLittleEndian, len(whole))
+    assert b"".join(again.read(0, None)) == whole
+    assert b"".join(again.read(200, 50)) == whole[200:250]
+    assert bench.reads == []
+    other = bench.retrieve.object_alone(record, ImplicitVRLittleEndian)
+    assert other.transfer_syntax_uid == ImplicitVRLittleEndian
+    assert b"".join(other.chunks) == b"".join(bench.retrieve.object_stream(record, ImplicitVRLittleEndian).chunks)
+
+
+def test_what_needs_no_codec_is_read_each_time(bench: Bench) -> None:
+    record = bench.record(picture()[0], ImplicitVRLittleEndian)
+    for target in (None, ImplicitVRLittleEndian):
+        for _ in range(2):
+            bench.reads.clear()
+            sent = b"".join(bench.retrieve.object_alone(record, target).chunks)
+            assert sent == b"".join(bench.retrieve.object_stream(record, target).chunks)
+            assert bench.reads
+
+
+def test_a_series_passing_by_is_not_kept(bench: Bench) -> None:
+    pixels = image()
+    record = bench.record(compressed(described(pixels), [encoded(pixels, JPEG2000Lossless)]), JPEG2000Lossless)
+    for _ in range(2):
+        bench.reads.clear()
+        (sent,) = bench.retrieve.object_streams([(record, ExplicitVRLittleEndian)])
+        assert b"".join(sent.chunks)
+        assert bench.reads
+
+
 @pytest.mark.parametrize(
     ("stored", "asked"),
     [
@@ -295,6 +332,22 @@ def test_compressed_frames_are_decoded_when_asked(bench: Bench) -> None:
     parts = bench.retrieve.frames(record, [4, 1, 1], ExplicitVRLittleEndian)
     found = [(part.number, part.size_bytes, b"".join(part.chunks)) for part in parts]
     assert found == [(n, images[0].nbytes, images[n - 1].tobytes()) for n in (4, 1, 1)]
+
+
+def test_a_frame_decoded_by_itself_is_not_read_again(bench: Bench) -> None:
+    images = [image("u2", seed=seed) for seed in range(2)]
+    item = compressed(described(images[0], number_of_frames=2), [encoded(one, RLE) for one in images])
+    record = bench.record(item, RLE)
+    for number in (1, 2):
+        assert bench.frame_bytes(record, [number], ExplicitVRLittleEndian) == [images[number - 1].tobytes()]
+    bench.reads.clear()
+    (part,) = bench.retrieve.frames(record, [2], ExplicitVRLittleEndian)
+    assert (part.number, part.media_type, part.size_bytes) == (2, OCTETS, images[1].nbytes)
+    assert b"".join(part.chunks) == images[1].tobytes()
+    assert bench.reads == []
+    (made,) = bench.retrieve.frames(record, [2], JPEG2000Lossless)
+    assert (made.media_type, made.transfer_syntax_uid) == ("image/jp2", JPEG2000Lossless)
+    assert bench.frame_bytes(record, [2], RLE) == [encoded(images[1], RLE)]
 
 
 @pytest.mark.parametrize("target", [None, ExplicitVRLittleEndian])

@@ -1,4 +1,4 @@
-"""Finished bodies are kept within their bytes; codings, tags and ranges."""
+"""Codings, tags and ranges of bodies."""
 
 from __future__ import annotations
 
@@ -9,36 +9,9 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dicomweb.bodies import BodyCache
 from dicomweb.compression import coding_for, encode
 from dicomweb.conditional import ByteRange, entity_tag, parse_range, unmodified
 from dicomweb.proxies import Proxies
-
-
-@given(st.lists(st.tuples(st.integers(0, 20), st.integers(0, 3000)), max_size=60))
-def test_the_cache_never_passes_its_limit(puts: list[tuple[int, int]]) -> None:
-    cache = BodyCache(8000)
-    for key, size in puts:
-        cache.put(key, bytes(size))
-        assert cache.size_bytes <= 8000
-        kept = cache.get(key)
-        assert kept is None or len(kept) == size or size > cache.largest_bytes
-
-
-def test_what_was_used_last_stays_longest() -> None:
-    cache = BodyCache(4000)
-    for key in "abc":
-        cache.put(key, bytes(800))
-    cache.get("a")
-    cache.put("d", bytes(800))
-    assert cache.get("a") is not None
-    assert cache.get("b") is None
-
-
-def test_a_cache_without_room_keeps_nothing() -> None:
-    cache = BodyCache(0)
-    cache.put("a", b"x")
-    assert cache.get("a") is None
 
 
 @pytest.mark.parametrize(
