@@ -1,4 +1,4 @@
-"""Object stores: bytes by key, one backend a file. A new backend is one file and one line in SCHEMES."""
+"""Object stores: bytes by key, one backend a module or folder. A new one is that and one line in SCHEMES."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ _CHUNK = 1 << 20
 
 
 class Begun(Protocol):
-    """A store has begun to write a payload (storage/objects/early.py)."""
+    """A store has begun to write a payload (storage/objects/local/early.py)."""
 
     def take(self) -> int:
         """The file, once it is written."""

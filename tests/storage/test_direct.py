@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from storage.objects.base import ObjectMeta
-from storage.objects.direct import BLOCK_BYTES, BUFFER_BYTES, DirectWriter
 from storage.objects.local import LocalStore
+from storage.objects.local.direct import BLOCK_BYTES, BUFFER_BYTES, DirectWriter
 from tests.storage.stored import HEADER, content, new_key, pattern, payload, spooled_in_memory
 
 SIZES = [0, 1, BLOCK_BYTES, BLOCK_BYTES + 1, BUFFER_BYTES - 1, BUFFER_BYTES, 2 * BUFFER_BYTES + BLOCK_BYTES + 7]

@@ -11,8 +11,8 @@ import pytest
 
 from storage.errors import StorageFull
 from storage.objects.base import EarlyStore, ObjectMeta
-from storage.objects.direct import DirectWriter
 from storage.objects.local import LocalStore
+from storage.objects.local.direct import DirectWriter
 from storage.objects.payload import Payload, Spool
 
 KEY = "default/1.2/1.2.3/1.2.3.4.0123456789ab.dcm"

@@ -22,9 +22,9 @@ from storage.errors import (
     StorageFull,
     StorageUnavailable,
 )
-from storage.objects import attribute, local
 from storage.objects.base import ObjectMeta
-from storage.objects.local import LocalStore
+from storage.objects.local import LocalStore, attribute, reading
+from storage.objects.local import store as local_store
 from storage.objects.meta import check_meta
 from tests.storage.stored import (
     BODY,
@@ -82,7 +82,7 @@ def spy_on_fsync(monkeypatch: pytest.MonkeyPatch, seen: list[str], key: str = ""
 def test_an_ordered_journal_needs_one_fsync_after_the_link(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file_system: str
 ) -> None:
-    monkeypatch.setattr(local, "file_system", lambda _: file_system)
+    monkeypatch.setattr(local_store, "file_system", lambda _: file_system)
     store, seen = LocalStore(tmp_path), list[str]()
     spy_on_fsync(monkeypatch, seen)
     store.put(new_key(), payload(), meta=NOTHING)
@@ -92,7 +92,7 @@ def test_an_ordered_journal_needs_one_fsync_after_the_link(
 def test_any_other_file_system_gets_every_directory_fsynced_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(local, "file_system", lambda _: "btrfs")
+    monkeypatch.setattr(local_store, "file_system", lambda _: "btrfs")
     store, seen = LocalStore(tmp_path), list[str]()
     spy_on_fsync(monkeypatch, seen)
     store.put("site/study/series/object", payload(), meta=NOTHING)
@@ -149,7 +149,7 @@ def test_a_spool_in_staging_becomes_the_object_without_a_copy(store: LocalStore)
 
 
 def test_a_spool_on_another_file_system_is_copied(store: LocalStore) -> None:
-    store._device = -1  # no file is on that device
+    store._filling._device = -1  # no file is on that device
     key, body = new_key(), pattern(3 << 20)
     with spooled(store.staging, body) as taken:
         store.put(key, taken, meta=NOTHING)
@@ -323,7 +323,7 @@ def test_objects_that_will_be_needed_are_asked_for_unless_the_first_is_in_memory
     for key in keys:
         store.put(key, payload(), meta=NOTHING)
     asked: list[tuple[int, int]] = []
-    monkeypatch.setattr(local, "_is_in_memory", lambda _: in_memory)
+    monkeypatch.setattr(reading, "is_in_memory", lambda _: in_memory)
     monkeypatch.setattr(os, "posix_fadvise", lambda _, *range_and_advice: asked.append(range_and_advice))
     store.will_need([*keys, new_key()])  # one of them is not there
     assert asked == [(0, 0, os.POSIX_FADV_WILLNEED)] * asked_for

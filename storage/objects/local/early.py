@@ -11,7 +11,7 @@ import os
 import queue
 import threading
 
-from storage.objects.direct import DirectWriter
+from storage.objects.local.direct import DirectWriter
 
 
 class EarlyWrite:
