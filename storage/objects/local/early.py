@@ -13,6 +13,8 @@ import threading
 
 from storage.objects.local.direct import DirectWriter
 
+_START_S = 0.005
+
 
 class EarlyWrite:
     """One file without a name that is being filled."""
@@ -23,15 +25,22 @@ class EarlyWrite:
         self._error: OSError | None = None
         self._written = threading.Lock()
         self._written.acquire()
+        self._started = threading.Lock()
+        self._started.acquire()
 
     def run(self, writer: DirectWriter) -> None:
         """Write; in the thread."""
+        self._started.release()
         try:
             writer.write_aligned(self._descriptor, self._content)
         except OSError as error:
             self._error = error
         finally:
             self._written.release()
+
+    def wait_for_start(self) -> None:
+        """Let the thread have the interpreter: else it gets it only when the data set has been described."""
+        self._started.acquire(timeout=_START_S)
 
     def take(self) -> int:
         """The descriptor, once everything is written; it is the caller's to close. Raises OSError."""
@@ -62,6 +71,7 @@ class EarlyWriter:
             self._start()
         write = EarlyWrite(descriptor, content)
         self._tasks.put(write)
+        write.wait_for_start()
         return write
 
     def close(self) -> None:
