@@ -86,7 +86,7 @@ def _live(child: Child, foreign: Iterable[socket.socket], parent: int) -> None:
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)  # when the supervisor is killed, the kernel asks this one to end
     _LIBC.prctl(_PR_SET_NAME, child.name.encode())
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; one that still loads is told by SIGTERM
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
     if os.getppid() != parent:

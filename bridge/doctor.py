@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from bridge import service_user
+from bridge import reach, service_user
 from bridge.addresses import is_loopback
 from bridge.archive import index_url, s3_settings
 from bridge.errors import ConfigError
@@ -99,7 +99,7 @@ def _files(settings: Settings, user: User | None, *, is_root: bool) -> Iterator[
         yield Finding("files", "warning", f"only root can see whether {user} may write them: run this as root")
         return
     owner = user or service_user.own()
-    found = list(islice(service_user.unwritable(settings, limit=_FILES_LIMIT), _PROBLEMS_LIMIT))
+    found = list(islice(reach.unwritable(settings, limit=_FILES_LIMIT), _PROBLEMS_LIMIT))
     if not found:
         yield Finding("files", "ok", f"the user {owner} may read and write all of them")
         return
@@ -107,7 +107,7 @@ def _files(settings: Settings, user: User | None, *, is_root: bool) -> Iterator[
     names = ", ".join(str(path) for path in found[:_PROBLEMS_SHOWN])
     others = len(found) - _PROBLEMS_SHOWN
     rest = f" and {others}{more} others" if others > 0 else ""
-    yield Finding("files", "wrong", f"{service_user.remedy(settings, owner, found[0])} (out of reach: {names}{rest})")
+    yield Finding("files", "wrong", f"{reach.remedy(settings, owner, found[0])} (out of reach: {names}{rest})")
 
 
 def _store(settings: Settings) -> Iterator[Finding]:

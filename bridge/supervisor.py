@@ -47,6 +47,8 @@ LOADING = {
 
 def main(arguments: list[str] | None = None) -> int:
     """`python -m bridge.supervisor`: run everything; returns the exit code."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # nothing to tidy up yet, and no traceback for Ctrl-C
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     parser = argparse.ArgumentParser(prog="python -m bridge.supervisor", description="Runs the doors and the worker.")
     parser.add_argument("--config", type=Path, help="the configuration file (TOML)")
     options = parser.parse_args(arguments)
@@ -65,6 +67,7 @@ def become(config: Path | None) -> NoReturn:
     arguments = [sys.executable, "-m", "bridge.supervisor"]
     if config is not None:
         arguments += ["--config", str(config)]
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # until the supervisor is loaded
     os.execve(sys.executable, arguments, {**LOADING, **os.environ})  # noqa: S606  # our own interpreter and module
 
 

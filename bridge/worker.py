@@ -10,7 +10,6 @@ import logging
 import os
 import signal
 import sys
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from bridge.archive import Archive, open_archive, prepare_store
 from bridge.config import load
 from bridge.errors import ConfigError
 from bridge.forwarding import routing
+from bridge.waking import Wake
 from storage.errors import StorageError, StorageUnavailable
 from storage.objects.base import Sweepable
 
@@ -60,7 +60,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def work(archive: Archive) -> None:
     """Work until SIGTERM or SIGINT."""
-    stop = threading.Event()
+    stop = Wake()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     run(archive, stop)
@@ -91,7 +91,7 @@ def _forwarding(archive: Archive) -> list[Task]:
     ]
 
 
-def run(archive: Archive, stop: threading.Event) -> None:
+def run(archive: Archive, stop: Wake) -> None:
     """Work until `stop` is set."""
     due = {task.name: 0.0 for task in tasks(archive)}
     while not stop.is_set() and not _store_is_prepared(archive):

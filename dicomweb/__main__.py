@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import signal
 import socket
 from pathlib import Path
 
@@ -33,6 +34,11 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         with _listening(settings, options.fd) as listening:
             server = uvicorn.Server(uvicorn_config(create_app(door), settings))
+            for number in (
+                signal.SIGTERM,
+                signal.SIGINT,
+            ):  # until the server has its own; at its end it raises them again
+                signal.signal(number, lambda *_: setattr(server, "should_exit", True))
             steady.settle()
             server.run(sockets=[listening])
     finally:

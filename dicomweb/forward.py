@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
-import threading
 from pathlib import Path
 
 from bridge import logs, steady
@@ -15,6 +14,7 @@ from bridge.errors import ConfigError
 from bridge.forwarding.routing import destinations
 from bridge.forwarding.running import Forwarder
 from bridge.retrieve import Retrieve
+from bridge.waking import Wake
 from dicomweb.stow_line import courier
 from storage.errors import StorageError
 
@@ -24,7 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m dicomweb.forward", description="Sends finished studies on.")
     parser.add_argument("--config", type=Path, help="the configuration file (TOML)")
     options = parser.parse_args(arguments)
-    stop = threading.Event()
+    stop = Wake()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     try:

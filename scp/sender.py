@@ -23,6 +23,7 @@ from bridge.errors import ConfigError
 from bridge.jobs import Job
 from bridge.peers import Roster, Watch
 from bridge.retrieve import Retrieve
+from bridge.waking import Wake
 from scp import reporting
 from scp.forward import forwarder
 from storage.errors import StorageError
@@ -47,7 +48,7 @@ class Sender:
         self._pool = ThreadPoolExecutor(self._settings.threads, thread_name_prefix="job")
         self._busy: set[str] = set()  # targets that are being called
         self._changed = threading.Condition()
-        self._wake = threading.Event()
+        self._wake = Wake()
         self._is_stopping = False
 
     def stop(self) -> None:

@@ -19,6 +19,7 @@ from bridge.peers import Watch
 from bridge.retrieve import Retrieve
 from bridge.search import Answers
 from bridge.settings import Tls
+from bridge.waking import Wake
 from scp.association import Association
 from scp.balance import Balance
 from scp.certificates import Certificates
@@ -67,7 +68,7 @@ class Server:
         self._changed = threading.Condition()
         self._wake_read, self._wake_write = os.pipe()
         self._is_stopping = False
-        self._look = threading.Event()  # at once, instead of at the next interval
+        self._look = Wake()  # at once, instead of at the next interval
 
     @property
     def address(self) -> tuple[str, int]:

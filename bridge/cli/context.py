@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from bridge import logs, service_user
+from bridge import logs, reach
 from bridge.archive import Archive, index_url, open_archive, prepare_store
 from bridge.config import load
 from bridge.errors import BridgeError, ConfigError, NotOnline, Unavailable
@@ -39,7 +39,7 @@ def fail(error: Exception) -> int:
 def read_settings(config: Path | None) -> Settings:
     """The settings, with logging set up by them; root becomes the service user first. Raises ConfigError."""
     settings = load(config)
-    service_user.take_over(settings)
+    reach.take_over(settings)
     logs.set_up(settings)
     return settings
 

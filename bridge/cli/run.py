@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-from bridge import logs, service_user, worker
+from bridge import logs, reach, service_user, worker
 from bridge.archive import open_archive
 from bridge.cli.context import ConfigOption, console, ensure_bucket, migrate_schema, opened, prepare, read_settings
 from bridge.config import load
@@ -32,10 +32,10 @@ def serve(config: ConfigOption = None) -> None:
     settings = load(config)
     user = service_user.door_user(settings)
     if user is not None and os.geteuid() == 0:
-        service_user.make_folder(settings.storage.directory, user)
+        reach.make_folder(settings.storage.directory, user)
     with service_user.acting_as(user):
         if user is not None:
-            service_user.check(settings, user)
+            reach.check(settings, user)
             _read_as(user, config)
         logs.set_up(settings)
         _make_ready(settings)
