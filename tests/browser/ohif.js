@@ -1,7 +1,7 @@
 // Drives OHIF in a headless Chromium: the work list, then the study; one JSON object on standard output.
 // node ohif.js <playwright-core> <chromium> <viewer url> <StudyInstanceUID> <patient name in the list> <folder for screenshots>
 const [playwright, executablePath, viewer, study, patient, folder] = process.argv.slice(2);
-const { chromium } = require(playwright);
+const launch = require('./launch.js');
 const found = { rows: [], failed: [], problems: [], painted: null };
 
 // Grey levels of the middle of the viewport: { levels: how many differ, mean }.
@@ -27,10 +27,7 @@ const readCanvas = () => {
 };
 
 (async () => {
-  const browser = await chromium.launch({
-    executablePath,
-    args: ['--no-sandbox', '--use-angle=swiftshader', '--enable-unsafe-swiftshader', '--ignore-gpu-blocklist'],
-  });
+  const browser = await launch(playwright, executablePath);
   const page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
   await page.route('**/*', route => (new URL(route.request().url()).hostname === '127.0.0.1' ? route.continue() : route.abort()));
   await page.addInitScript(() => localStorage.setItem('shownTours', '["basicViewerTour"]'));

@@ -3,7 +3,7 @@
 // wait: "canvas" a painted image, or a selector that must be there; open: a series to double-click once it is there, and
 // then a second selector to wait for.
 const [playwright, executablePath, folder, stops] = process.argv.slice(2);
-const { chromium } = require(playwright);
+const launch = require('./launch.js');
 
 // Colours of the largest canvas: how many differ among 256 x 256 of its pixels.
 const readCanvas = () => {
@@ -50,10 +50,7 @@ async function visit(context, { name, url, wait, open, then }) {
 }
 
 (async () => {
-  const browser = await chromium.launch({
-    executablePath,
-    args: ['--no-sandbox', '--use-angle=swiftshader', '--enable-unsafe-swiftshader', '--ignore-gpu-blocklist'],
-  });
+  const browser = await launch(playwright, executablePath);
   const context = await browser.newContext({ viewport: { width: 1280, height: 800 } });
   await context.route('**/*', route => (['127.0.0.1', ''].includes(new URL(route.request().url()).hostname) ? route.continue() : route.abort()));
   await context.addInitScript(() => localStorage.setItem('shownTours', '["basicViewerTour"]'));

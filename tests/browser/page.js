@@ -1,13 +1,10 @@
 // node page.js <playwright-core> <chromium> <url> <screenshot>: opens a page, waits for window.found, prints it as JSON.
 const [playwright, executablePath, url, picture] = process.argv.slice(2);
-const { chromium } = require(playwright);
+const launch = require('./launch.js');
 const seen = { failed: [], problems: [] };
 
 (async () => {
-  const browser = await chromium.launch({
-    executablePath,
-    args: ['--no-sandbox', '--use-angle=swiftshader', '--enable-unsafe-swiftshader', '--ignore-gpu-blocklist'],
-  });
+  const browser = await launch(playwright, executablePath);
   const page = await browser.newPage({ viewport: { width: 900, height: 700 } });
   await page.route('**/*', route => (['127.0.0.1', ''].includes(new URL(route.request().url()).hostname) ? route.continue() : route.abort()));
   page.on('response', answer => answer.status() >= 400 && !answer.url().endsWith('/favicon.ico') && seen.failed.push(`${answer.status()} ${answer.url()}`));

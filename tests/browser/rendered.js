@@ -1,13 +1,10 @@
 // node rendered.js <playwright-core> <chromium> <url> <screenshot>: opens what /rendered gives, prints what is on the screen.
 const [playwright, executablePath, url, picture] = process.argv.slice(2);
-const { chromium } = require(playwright);
+const launch = require('./launch.js');
 const seen = { failed: [], problems: [] };
 
 (async () => {
-  const browser = await chromium.launch({
-    executablePath,
-    args: ['--no-sandbox', '--use-angle=swiftshader', '--enable-unsafe-swiftshader', '--ignore-gpu-blocklist'],
-  });
+  const browser = await launch(playwright, executablePath);
   const page = await browser.newPage({ viewport: { width: 1200, height: 900 } });
   page.on('response', answer => answer.status() >= 400 && !answer.url().endsWith('/favicon.ico') && seen.failed.push(`${answer.status()} ${answer.url()}`));
   page.on('pageerror', error => seen.problems.push(String(error)));

@@ -1,7 +1,7 @@
 // node video.js <playwright-core> <chromium> [<url> <screenshot>]: without a URL films a second of H.264 and prints it in
 // base64; with one plays it in a page, jumps into its middle, and prints what the player says.
 const [playwright, executablePath, url, picture] = process.argv.slice(2);
-const { chromium } = require(playwright);
+const launch = require('./launch.js');
 
 const film = async () => {
   const canvas = Object.assign(document.createElement('canvas'), { width: 64, height: 48 });
@@ -38,10 +38,7 @@ const play = async source => {
 };
 
 (async () => {
-  const browser = await chromium.launch({
-    executablePath,
-    args: ['--no-sandbox', '--use-angle=swiftshader', '--enable-unsafe-swiftshader', '--ignore-gpu-blocklist'],
-  });
+  const browser = await launch(playwright, executablePath);
   const page = await browser.newPage();
   if (url) {
     const statuses = [];

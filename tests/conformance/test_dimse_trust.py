@@ -16,11 +16,10 @@ from bridge.settings import Peer as KnownPeer
 from scp.certificates import server_context
 from scp.commitment import ALL_COMMITTED, FAILURES_EXIST, report
 from scp.contexts import STORAGE_COMMITMENT
-from scp.sender import Sender
 from tests.bridge.archives import SERIES, data_set, receive
 from tests.scp.device import Device, device
 from tests.scp.identities import Authority
-from tests.scp.running import PATIENCE_S, RunningDoor, running_door, settings
+from tests.scp.running import RunningDoor, running_door, settings, turn
 from tests.scp.wire import EXPLICIT, IMPLICIT, Peer
 
 A, UNKNOWN = f"{SERIES}.1", f"{SERIES}.9"
@@ -43,15 +42,6 @@ def door(tmp_path: Path, modality: Device) -> Iterator[RunningDoor]:
         yield opened
 
 
-def reported(door: RunningDoor) -> None:
-    """Let the sender's process take a turn."""
-    sender = Sender(door.archive)
-    sender.turn()
-    assert sender.wait_idle(PATIENCE_S)
-    sender.stop()
-    sender.run()
-
-
 def asked(*verdicts: int) -> Request:
     """A request with these verdicts."""
     references = tuple(Reference(CTImageStorage, f"1.2.{n}", verdict) for n, verdict in enumerate(verdicts))
@@ -63,7 +53,7 @@ def asked(*verdicts: int) -> Request:
 def test_j_3_2_1_2_e15_the_response_comes_before_the_report(door: RunningDoor, modality: Device) -> None:
     assert modality.ask(door.port, "1.2.3", [A]) == 0x0000
     assert modality.reports.empty()
-    reported(door)
+    turn(door)
     assert modality.report().transaction_uid == "1.2.3"
 
 
@@ -73,14 +63,14 @@ def test_j_3_2_1_4_e15_a_transaction_uid_is_used_once(door: RunningDoor, modalit
 
 def test_j_3_3_1_1_e15_event_type_1_means_that_all_are_committed(door: RunningDoor, modality: Device) -> None:
     modality.ask(door.port, "1.2.3", [A])
-    reported(door)
+    turn(door)
     said = modality.report()
     assert (said.event_type, said.committed, said.failed) == (ALL_COMMITTED, [A], {})
 
 
 def test_j_3_3_1_1_e15_event_type_2_lists_every_reference_once(door: RunningDoor, modality: Device) -> None:
     modality.ask(door.port, "1.2.3", [A, UNKNOWN])
-    reported(door)
+    turn(door)
     said = modality.report()
     assert (said.event_type, said.committed, said.failed) == (FAILURES_EXIST, [A], {UNKNOWN: 0x0112})
 
@@ -105,7 +95,7 @@ def test_j_3_3_2_e15_nothing_is_committed_of_an_index_row_alone(door: RunningDoo
     [(key, kept)] = objects.items()
     objects[key] = replace(kept, body=kept.body[:-1] + b"\xff")
     modality.ask(door.port, "1.2.3", [A])
-    reported(door)
+    turn(door)
     assert modality.report().failed == {A: 0x0110}
 
 
@@ -120,7 +110,7 @@ def test_e15_a_request_outlives_the_process_that_took_it(door: RunningDoor, moda
     modality.ask(door.port, "1.2.3", [A])
     door.stop()
     assert [job.state for job in door.archive.registry.jobs(commitment.KIND, limit=9)] == ["waiting"]
-    reported(door)
+    turn(door)
     assert modality.report().committed == [A]
 
 

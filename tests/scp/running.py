@@ -14,6 +14,7 @@ from typing import Any
 from bridge.archive import Archive
 from bridge.settings import Dimse, Ingest, Peer, Settings
 from scp.operation import Intake
+from scp.sender import Sender
 from scp.server import INGEST, Server
 from tests.bridge.archives import open_test_archive
 
@@ -95,3 +96,13 @@ def wait_for(condition: Callable[[], bool], what: str, *, patience_s: float = PA
     while not condition():
         assert time.monotonic() < deadline, f"in vain: {what}"
         time.sleep(0.01)
+
+
+def turn(door: RunningDoor) -> None:
+    """One round of a sender's process over the door's archive: what is due goes out, old jobs are forgotten."""
+    sender = Sender(door.archive)
+    sender.turn()
+    assert sender.wait_idle(PATIENCE_S)
+    sender.forget()
+    sender.stop()
+    sender.run()

@@ -19,10 +19,9 @@ from bridge.jobs import Job
 from bridge.settings import Commitment, Peer, Settings
 from bridge.settings import Sender as SenderSettings
 from scp.contexts import STORAGE_COMMITMENT
-from scp.sender import Sender
 from tests.bridge.archives import SERIES, Clock, data_set, moody, receive
 from tests.scp.device import INSTANCE, Device, asking, device
-from tests.scp.running import PATIENCE_S, RunningDoor, running_door, settings, wait_for
+from tests.scp.running import PATIENCE_S, RunningDoor, running_door, settings, turn, wait_for
 from tests.scp.wire import COMMAND, DATA, EXPLICIT, command, message, padded
 from tests.scp.wire import Peer as RawPeer
 
@@ -50,16 +49,6 @@ def archive_of(tmp_path: Path, wanted: Settings) -> Iterator[RunningDoor]:
         receive(door.archive, data_set(1))
         receive(door.archive, data_set(2))
         yield door
-
-
-def turn(door: RunningDoor) -> None:
-    """One round of a sender's process."""
-    sender = Sender(door.archive)
-    sender.turn()
-    assert sender.wait_idle(PATIENCE_S)
-    sender.forget()
-    sender.stop()
-    sender.run()
 
 
 def jobs(door: RunningDoor) -> list[Job]:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import socket
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from tests.conftest import Dcmtk
 from tests.scp.asking import FIND, STUDY_ROOT
 from tests.scp.destinations import storescp
 from tests.scp.running import RunningDoor, running_door, settings, wait_for
+from tests.scp.scripted import Script, saying, scripted
 from tests.scp.wire import CT, EXPLICIT, IMPLICIT, VERIFICATION, item, pdu
 from tests.servers.process import free_port
 
@@ -118,27 +118,6 @@ def test_a_refusal_is_explained(tmp_path: Path) -> None:
     assert not error.value.is_transient
 
 
-Script = Callable[[socket.socket], None]
-
-
-@contextmanager
-def scripted(script: Script) -> Iterator[int]:
-    """A peer that does as it is told; yields its port."""
-
-    def run() -> None:
-        connection, _ = listening.accept()
-        with connection:
-            script(connection)
-
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        thread = threading.Thread(target=run)
-        thread.start()
-        try:
-            yield listening.getsockname()[1]
-        finally:
-            thread.join(10)
-
-
 def silent(connection: socket.socket) -> None:
     """Say nothing until the other side gives up."""
     while connection.recv(1 << 16):
@@ -152,10 +131,7 @@ def test_a_peer_that_does_not_answer_the_request_is_given_up() -> None:
 
 
 def test_a_peer_that_speaks_no_dicom_is_told_from_one_that_refuses() -> None:
-    def http(connection: socket.socket) -> None:
-        connection.recv(1 << 16)
-        connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
-
+    http = saying(b"HTTP/1.1 400 Bad Request\r\n\r\n")
     with scripted(http) as port, pytest.raises(NoAssociation, match="did not answer as DICOM does"), called(port):
         pass
 

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import socket
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +14,11 @@ from scp.scu import NoAssociation
 from scp.trial import attempt
 from tests.scp.device import device
 from tests.scp.running import running_door, settings
-from tests.scp.wire import ASSOCIATE_RJ, item, pdu
+from tests.scp.scripted import Script, saying, scripted
+from tests.scp.wire import ASSOCIATE_RJ, pdu
 
 NO_TLS = Tls()
 DIMSE = Dimse(connect_timeout_s=0.5, response_timeout_s=2.0, ae_title="ARCHIVE")
-Answer = Callable[[socket.socket], None]
 
 
 def call(port: int, *, host: str = "127.0.0.1", ae_title: str = "PEER", tls: Tls = NO_TLS, **more: Any) -> str:
@@ -29,30 +26,9 @@ def call(port: int, *, host: str = "127.0.0.1", ae_title: str = "PEER", tls: Tls
     return attempt(KnownPeer(name="p", ae_title=ae_title, host=host, port=port, **more), DIMSE, tls)
 
 
-@contextmanager
-def answering(answer: Answer) -> Iterator[int]:
-    """A listener that answers the association's request like this."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-
-        def serve() -> None:
-            connection = listening.accept()[0]
-            with connection:
-                connection.recv(65536)
-                answer(connection)
-                connection.recv(65536)
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        try:
-            yield listening.getsockname()[1]
-        finally:
-            thread.join(10)
-            assert not thread.is_alive()
-
-
-def rejecting(result: int, source: int, reason: int) -> Answer:
+def rejecting(result: int, source: int, reason: int) -> Script:
     """A-ASSOCIATE-RJ."""
-    return lambda connection: connection.sendall(pdu(ASSOCIATE_RJ, bytes((0, result, source, reason))))
+    return saying(pdu(ASSOCIATE_RJ, bytes((0, result, source, reason))))
 
 
 def test_a_peer_that_answers_is_praised(tmp_path: Path) -> None:
@@ -80,7 +56,7 @@ def test_its_first_address_serves_for_a_host(tmp_path: Path) -> None:
 )
 def test_a_refusal_is_explained_by_its_reason(rejection: tuple[int, int, int], words: str) -> None:
     with (
-        answering(rejecting(*rejection)) as port,
+        scripted(rejecting(*rejection)) as port,
         pytest.raises(NoAssociation, match="/".join(map(str, rejection)) + ".*" + words),
     ):
         call(port)
@@ -126,7 +102,7 @@ def test_a_peer_without_a_port() -> None:
 
 def test_something_else_than_dicom() -> None:
     with (
-        answering(lambda connection: connection.sendall(item(0x48, b"TTP/1.1 400 Bad Request\r\n\r\n"))) as port,
+        scripted(saying(b"HTTP/1.1 400 Bad Request\r\n\r\n")) as port,
         pytest.raises(NoAssociation, match="is it a DICOM port"),
     ):
         call(port)
