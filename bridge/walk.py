@@ -99,7 +99,7 @@ def holds_items(source: Source, position: int, end: int) -> bool:
 def only_zeros(source: Source, position: int, end: int) -> bool:
     """Is there nothing but zeros up to `end`?"""
     while position < end:
-        piece = source.read(position, _PIECE_BYTES)
+        piece = source.read(position, min(_PIECE_BYTES, end - position))
         if not piece or piece.count(0) != len(piece):
             return False
         position += len(piece)
