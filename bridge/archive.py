@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bridge.errors import NotFound, NotOnline, Unavailable
+from bridge.errors import ConfigError, NotFound, NotOnline, Unavailable
 from bridge.settings import Settings
 from storage.errors import ObjectNotFound, StorageUnavailable
 from storage.index import open_index
@@ -156,8 +156,10 @@ def landing_name(node: str) -> str:
 
 
 def s3_settings(settings: Settings) -> S3Settings:
-    """The S3 part of the settings in the store's own words."""
+    """The S3 part of the settings in the store's own words. Raises ConfigError without keys."""
     storage = settings.storage
+    if not storage.s3_access_key or not storage.s3_secret_key:
+        raise ConfigError("storage.hot is s3, so storage.s3_access_key and storage.s3_secret_key must be set")
     return S3Settings(
         endpoint=storage.s3_endpoint,
         bucket=storage.s3_bucket,

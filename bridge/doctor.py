@@ -114,14 +114,21 @@ def _store(settings: Settings) -> Iterator[Finding]:
     if settings.storage.hot != "s3":
         yield Finding("object store", "ok", f"{settings.storage.hot}: below the data directory")
         return
-    store = S3Store(s3_settings(settings))
+    where = f"bucket {settings.storage.s3_bucket} at {settings.storage.s3_endpoint}"
+    try:
+        store = S3Store(s3_settings(settings))
+    except ConfigError as error:
+        yield Finding("object store", "wrong", str(error))
+        return
     try:
         probe = store.probe()
     except StorageError as error:
-        yield Finding("object store", "wrong", str(error))
+        look_at = "storage.s3_endpoint, s3_tls, s3_bucket, s3_access_key and s3_secret_key"
+        yield Finding("object store", "wrong", f"{where}: {error}; look at {look_at}")
         return
     finally:
         store.close()
+    yield Finding("object store", "ok", f"{where} answers")
     for name, works, text in probe.findings():
         yield Finding(f"object store: {name}", works, text)
 
@@ -176,7 +183,11 @@ def _exposure(settings: Settings) -> Iterator[Finding]:
     if is_loopback(settings.dimse.host) and is_loopback(settings.http.host):
         yield Finding("exposure", "ok", "only this machine can reach the doors")
         return
-    if not settings.http.tls_certificate and not is_loopback(settings.http.host):
+    no_tls = not settings.http.tls_certificate and not is_loopback(settings.http.host)
+    any_peer = settings.dimse.allow_any_peer and not is_loopback(settings.dimse.host)
+    if no_tls:
         yield Finding("exposure", "warning", "HTTP is open beyond this machine without TLS: put a TLS proxy in front")
-    if settings.dimse.allow_any_peer and not is_loopback(settings.dimse.host):
+    if any_peer:
         yield Finding("exposure", "warning", "any application entity may store: dimse.allow_any_peer is on")
+    if not no_tls and not any_peer:
+        yield Finding("exposure", "ok", "beyond this machine only TLS is spoken over HTTP, and only with known peers")

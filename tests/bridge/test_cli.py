@@ -133,6 +133,26 @@ def test_doctor_before_the_first_start_is_content_and_makes_nothing(run: Run, tm
     assert not (tmp_path / "data").exists()
 
 
+def test_doctor_says_which_store_it_asked_and_where_that_is_set(run: Run, tmp_path: Path) -> None:
+    with (tmp_path / "bridge.toml").open("a") as file:
+        file.write("hot = 's3'\ns3_endpoint = '127.0.0.1:1'\ns3_bucket = 'images'\ns3_tls = false\n")
+    assert "storage.s3_access_key and storage.s3_secret_key must be set" in run("doctor").stdout
+    refused = run("serve")
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
+    with (tmp_path / "bridge.toml").open("a") as file:
+        file.write("s3_access_key = 'a'\ns3_secret_key = 'b'\n")
+    said = run("doctor")
+    assert said.returncode == 1
+    assert "bucket images at 127.0.0.1:1: the object store cannot be reached" in said.stdout
+    assert "look at storage.s3_endpoint" in said.stdout
+
+
+def test_doctor_never_leaves_exposure_unsaid(run: Run, tmp_path: Path) -> None:
+    with (tmp_path / "bridge.toml").open("a") as file:
+        file.write("[dimse]\nhost = '0.0.0.0'\n")
+    assert "only with known peers" in run("doctor").stdout
+
+
 def test_doctor_names_an_index_without_schema(run: Run, tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "index.sqlite").touch()
