@@ -81,8 +81,8 @@ def test_a_child_that_dies_comes_back_under_its_name(bridge: RunningBridge) -> N
     before = children(bridge)
     for name in CHILDREN:
         os.kill(before[name], signal.SIGKILL)
+    wait_until(lambda: not set(children(bridge).values()) & set(before.values()), what="the killed having gone")
     wait_until(lambda: set(children(bridge)) == CHILDREN, what="every child being back")
-    assert not set(children(bridge).values()) & set(before.values())
     wait_until(bridge.is_ready, what="both doors answering")
     assert bridge.log().count("ended with code -9") == len(CHILDREN)
 
