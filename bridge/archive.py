@@ -30,6 +30,7 @@ from storage.records import InstanceRecord, Location
 
 HOT = "hot"
 LANDING = "landing@"  # followed by the node
+DIRECTORY_MODE = 0o750  # the group may read: backups
 _OTHER_NODE_RETRY_S = 30
 
 
@@ -105,10 +106,15 @@ class Archive:
             store.close()
 
 
+def make_directory(directory: Path) -> None:
+    """A data folder that is not there yet, closed to other users of the machine: the index has names of patients."""
+    directory.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+
+
 def open_archive(settings: Settings) -> Archive:
     """Open the stores and the index the settings name. Raises StorageError when one cannot be opened."""
     directory = settings.storage.directory.absolute()
-    directory.mkdir(parents=True, exist_ok=True)
+    make_directory(directory)
     stores, spool_directory = _open_stores(settings, directory)
     index = open_index(
         index_url(settings),

@@ -16,14 +16,14 @@ import orjson
 from storage.records import Origin, ResourceRef
 
 _LOG = logging.getLogger("audit")
-_MODE = 0o640
+_MODE, _DIRECTORY_MODE = 0o640, 0o750
 _file: int | None = None  # the trail's own file, when it has one
 
 
 def to_file(path: Path) -> None:
     """Write the trail to this file from now on: appended, one write a line, from any number of processes."""
     global _file
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(mode=_DIRECTORY_MODE, parents=True, exist_ok=True)
     before, _file = _file, os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, _MODE)
     if before is not None:
         os.close(before)

@@ -10,6 +10,7 @@ from itertools import islice
 from pathlib import Path
 
 from bridge import service_user
+from bridge.archive import DIRECTORY_MODE
 from bridge.errors import ConfigError
 from bridge.service_user import User
 from bridge.settings import Settings
@@ -32,7 +33,7 @@ def make_folder(directory: Path, user: User) -> None:
     directory = directory.absolute()
     missing = [one for one in (directory, *directory.parents) if not one.exists()]
     for one in reversed(missing):
-        one.mkdir(exist_ok=True)
+        one.mkdir(mode=DIRECTORY_MODE if one == directory else 0o777, exist_ok=True)
         os.chown(one, user.uid, user.gid)
 
 

@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 
 from bridge import logs, reach
-from bridge.archive import Archive, index_url, open_archive, prepare_store
+from bridge.archive import Archive, index_url, make_directory, open_archive, prepare_store
 from bridge.config import load
 from bridge.errors import BridgeError, ConfigError, NotOnline, Unavailable
 from bridge.settings import Settings
@@ -68,7 +68,7 @@ def prepare(settings: Settings) -> None:
 
 def migrate_schema(settings: Settings) -> list[str]:
     """Bring the index's schema to this version; the names of the migrations applied."""
-    Path(settings.storage.directory).mkdir(parents=True, exist_ok=True)
+    make_directory(Path(settings.storage.directory))
     return migrate_index(index_url(settings), password=settings.index.password)
 
 

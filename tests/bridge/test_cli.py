@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import stat
 import subprocess
 import sys
 import tomllib
@@ -55,6 +56,12 @@ def test_a_folder_is_imported_and_a_second_time_changes_nothing(run: Run, tmp_pa
     assert (again.returncode, "3 duplicate" in again.stdout) == (0, True)
     assert "1 studies, 1 series, 3 instances" in run("stats").stdout
     assert "3 of 3 objects are intact" in run("scrub").stdout
+
+
+def test_a_fresh_data_folder_is_closed_to_other_users(run: Run, tmp_path: Path) -> None:
+    run("migrate")
+    (made,) = {path.parent for path in tmp_path.rglob("index.sqlite")}
+    assert stat.S_IMODE(made.stat().st_mode) == 0o750
 
 
 def test_a_damaged_object_is_named_and_the_exit_code_says_so(run: Run, tmp_path: Path) -> None:

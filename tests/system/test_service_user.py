@@ -7,6 +7,7 @@ import pwd
 import re
 import shlex
 import signal
+import stat
 import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
@@ -58,6 +59,7 @@ def test_all_that_serve_makes_belongs_to_the_user_of_the_doors(bridge: RunningBr
     assert {Path(f"/proc/{pid}").stat().st_uid for pid in bridge.pids()} == {uid}
     assert push(dcmtk, bridge, *many(bridge.directory / "sent", 3)) == 0
     assert len(bridge.json("/instances")) == 3
+    assert stat.S_IMODE(data(bridge).stat().st_mode) == 0o750  # the index has names of patients
     made = owners(bridge)
     assert set(made) == {USER}
     assert {".", "index.sqlite", "index.sqlite.lock", "index.sqlite.turn", "audit.jsonl", "run", "hot"} <= made[USER]
