@@ -14,10 +14,12 @@ import selectors
 import socket
 import time
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 
 RECEIVE_BYTES = 1 << 20
 RETRIES = 20
+SILENCE_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +77,12 @@ def fetch(address: tuple[str, int], path: str, accept: str, *, keep: bool = True
 def load(
     address: tuple[str, int], paths: Sequence[str], accept: str, *, connections: int, seconds: float, at_least: int = 1
 ) -> Load:
-    """Ask for `paths` round and round over `connections`, in another process. RuntimeError unless all are 200."""
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(_drive, (address, list(paths), accept, connections, seconds, at_least))
+    """Ask for `paths` round and round over `connections`, in another process.
+
+    Raises RuntimeError unless all are 200, or when nothing comes for SILENCE_S.
+    """
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(_drive, address, list(paths), accept, connections, seconds, at_least).result()
 
 
 @dataclass(slots=True)
@@ -115,7 +120,10 @@ def _drive(
         sent += 1
     busy = connections
     while busy:
-        for key, _ in selector.select():
+        ready = selector.select(SILENCE_S)
+        if not ready:
+            raise RuntimeError(f"the server sent nothing for {SILENCE_S:g} s")
+        for key, _ in ready:
             connection = key.data
             try:
                 if not _receive(connection, buffer):
@@ -139,9 +147,9 @@ def _drive(
                 sent += 1
             else:
                 busy -= 1
+                selector.unregister(connection.socket)  # its end, which may come at once, is no answer
+                connection.socket.close()
     elapsed = time.perf_counter() - begin
-    for key in list(selector.get_map().values()):
-        key.data.socket.close()
     return Load(len(latencies), size, elapsed, tuple(latencies))
 
 
