@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bridge.errors import ConfigError, NotFound, NotOnline, Unavailable
+from bridge.folders import make_directory
 from bridge.settings import Settings
 from storage.errors import ObjectNotFound, StorageUnavailable
 from storage.index import open_index
@@ -30,7 +31,6 @@ from storage.records import InstanceRecord, Location
 
 HOT = "hot"
 LANDING = "landing@"  # followed by the node
-DIRECTORY_MODE = 0o750  # the group may read: backups
 _OTHER_NODE_RETRY_S = 30
 
 
@@ -104,11 +104,6 @@ class Archive:
         self.index.close()
         for store in self.stores.values():
             store.close()
-
-
-def make_directory(directory: Path) -> None:
-    """A data folder that is not there yet, closed to other users of the machine: the index has names of patients."""
-    directory.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
 
 
 def open_archive(settings: Settings) -> Archive:

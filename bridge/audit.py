@@ -13,17 +13,18 @@ from pathlib import Path
 
 import orjson
 
+from bridge.folders import make_directory
 from storage.records import Origin, ResourceRef
 
 _LOG = logging.getLogger("audit")
-_MODE, _DIRECTORY_MODE = 0o640, 0o750
+_MODE = 0o640
 _file: int | None = None  # the trail's own file, when it has one
 
 
 def to_file(path: Path) -> None:
     """Write the trail to this file from now on: appended, one write a line, from any number of processes."""
     global _file
-    path.parent.mkdir(mode=_DIRECTORY_MODE, parents=True, exist_ok=True)
+    make_directory(path.parent)
     before, _file = _file, os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, _MODE)
     if before is not None:
         os.close(before)

@@ -10,8 +10,8 @@ from itertools import islice
 from pathlib import Path
 
 from bridge import service_user
-from bridge.archive import DIRECTORY_MODE
 from bridge.errors import ConfigError
+from bridge.folders import DIRECTORY_MODE
 from bridge.service_user import User
 from bridge.settings import Settings
 

@@ -5,7 +5,6 @@ Each task is idempotent and may be killed at any time. A task that fails is logg
 
 from __future__ import annotations
 
-import argparse
 import logging
 import os
 import signal
@@ -14,15 +13,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
+from functools import partial
 
-from bridge import bundling, logs, reclaim, relocate, steady
-from bridge.archive import Archive, open_archive, prepare_store
-from bridge.config import load
-from bridge.errors import ConfigError
+from bridge import bundling, process, reclaim, relocate
+from bridge.archive import Archive, prepare_store
 from bridge.forwarding import routing
 from bridge.waking import Wake
-from storage.errors import StorageError, StorageUnavailable
+from storage.errors import StorageUnavailable
 from storage.objects.base import Sweepable
 
 _LOG = logging.getLogger(__name__)
@@ -40,22 +37,13 @@ class Task:
 
 def main(arguments: list[str] | None = None) -> int:
     """Work until SIGTERM or SIGINT; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m bridge.worker", description="The background work of a node.")
-    parser.add_argument("--config", type=Path, help="the configuration file (TOML)")
-    options = parser.parse_args(arguments)
-    try:
-        settings = load(options.config)
-        logs.set_up(settings)
-        archive = open_archive(settings)
-    except (ConfigError, StorageError, OSError) as error:
-        print(f"the worker cannot start: {error}", file=sys.stderr)
-        return 1
-    steady.settle()
-    try:
-        work(archive)
-    finally:
-        archive.close()
-    return 0
+    return process.run(
+        "bridge.worker",
+        "The background work of a node.",
+        lambda archive: partial(work, archive),
+        arguments,
+        called="the worker",
+    )
 
 
 def work(archive: Archive) -> None:

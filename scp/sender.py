@@ -6,7 +6,6 @@ after `sender.claim_s`. One job a peer at a time, so that one that hangs holds u
 
 from __future__ import annotations
 
-import argparse
 import logging
 import signal
 import sys
@@ -14,12 +13,9 @@ import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from pathlib import Path
 
-from bridge import commitment, jobs, logs, steady
-from bridge.archive import Archive, open_archive
-from bridge.config import load
-from bridge.errors import ConfigError
+from bridge import commitment, jobs, process
+from bridge.archive import Archive
 from bridge.jobs import Job
 from bridge.peers import Roster, Watch
 from bridge.retrieve import Retrieve
@@ -130,26 +126,16 @@ class Sender:
 
 def main(arguments: list[str] | None = None) -> int:
     """Work until SIGTERM or SIGINT; returns the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m scp.sender", description="Calls peers: reports of commitment, finished studies."
-    )
-    parser.add_argument("--config", type=Path, help="the configuration file (TOML)")
-    options = parser.parse_args(arguments)
-    try:
-        settings = load(options.config)
-        logs.set_up(settings)
-        archive = open_archive(settings)
-        sender = Sender(archive)
-    except (ConfigError, StorageError, OSError) as error:
-        print(f"the sender cannot start: {error}", file=sys.stderr)
-        return 1
+    description = "Calls peers: reports of commitment, finished studies."
+    return process.run("scp.sender", description, _prepare, arguments, called="the sender")
+
+
+def _prepare(archive: Archive) -> process.Work:
+    sender = Sender(archive)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sender.stop())
     signal.signal(signal.SIGHUP, lambda *_: sender.look_again())
-    steady.settle()
-    sender.run()
-    archive.close()
-    return 0
+    return sender.run
 
 
 if __name__ == "__main__":

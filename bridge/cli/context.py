@@ -13,9 +13,10 @@ import typer
 from rich.console import Console
 
 from bridge import logs, reach
-from bridge.archive import Archive, index_url, make_directory, open_archive, prepare_store
+from bridge.archive import Archive, index_url, open_archive, prepare_store
 from bridge.config import load
 from bridge.errors import BridgeError, ConfigError, NotOnline, Unavailable
+from bridge.folders import make_directory
 from bridge.settings import Settings
 from storage.errors import SchemaMismatch, StorageError, StorageUnavailable
 from storage.index import migrate as migrate_index

@@ -25,6 +25,14 @@ _WITHOUT_FLUSHING_THE_JOURNAL = 2
 _THREADS = 4
 
 
+def formatted(image: Path, size_mib: int) -> Path:
+    """A new file with an empty ext4 of that size."""
+    with image.open("wb") as file:
+        file.truncate(size_mib << 20)
+    subprocess.run(["mkfs.ext4", "-q", "-b", "4096", str(image)], check=True)
+    return image
+
+
 @contextmanager
 def mounted(image: Path, folder: Path) -> Iterator[Path]:
     """The file system in `image`, at `folder`; needs root and a loop device."""
@@ -48,10 +56,7 @@ def cut_power(folder: Path) -> None:
 @pytest.mark.soak
 @pytest.mark.parametrize("round_", range(10))
 def test_every_put_that_returned_survives_a_power_cut(tmp_path: Path, round_: int) -> None:
-    image, folder = tmp_path / "image", tmp_path / "disk"
-    with image.open("wb") as file:
-        file.truncate(400 << 20)
-    subprocess.run(["mkfs.ext4", "-q", "-b", "4096", str(image)], check=True)
+    image, folder = formatted(tmp_path / "image", 400), tmp_path / "disk"
     promised: dict[str, bytes] = {}
 
     def put_until_the_lights_go_out(store: LocalStore, number: int) -> None:

@@ -47,28 +47,22 @@ class Filling:
         Raises OSError, InvalidKey.
         """
         self._latest = directory
+        source, is_filled = None, True
         if payload.begun is not None:
             begun, payload.begun = payload.begun, None
             descriptor = begun.take()
-            try:
-                yield descriptor, None
-            finally:
-                os.close(descriptor)
-            return
-        if payload.path is not None and payload.path.stat().st_dev == self._device:
-            descriptor = os.open(payload.path, os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                yield descriptor, payload.path
-            finally:
-                os.close(descriptor)
-            return
-        descriptor, source = self._create(directory)
+        elif payload.path is not None and payload.path.stat().st_dev == self._device:
+            descriptor, source = os.open(payload.path, os.O_RDONLY | os.O_CLOEXEC), payload.path
+        else:
+            descriptor, source = self._create(directory)
+            is_filled = False
         try:
-            self._write(descriptor, payload)
+            if not is_filled:
+                self._write(descriptor, payload)
             yield descriptor, source
         finally:
             os.close(descriptor)
-            if source is not None:
+            if source is not None and not is_filled:
                 source.unlink(missing_ok=True)
 
     def close(self) -> None:

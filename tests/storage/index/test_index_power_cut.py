@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import threading
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from storage.errors import StorageError
 from storage.index import SqlIndex, migrate, open_index
 from tests.servers.process import wait_until
 from tests.storage.index.building import keep, record, ref
-from tests.storage.test_power_cut import cut_power, mounted
+from tests.storage.test_power_cut import cut_power, formatted, mounted
 
 THREADS = 4
 
@@ -20,10 +19,7 @@ THREADS = 4
 @pytest.mark.soak
 @pytest.mark.parametrize("round_", range(5))
 def test_every_acknowledged_commit_survives_a_power_cut(tmp_path: Path, round_: int) -> None:
-    image, folder = tmp_path / "image", tmp_path / "disk"
-    with image.open("wb") as file:
-        file.truncate(200 << 20)
-    subprocess.run(["mkfs.ext4", "-q", "-b", "4096", str(image)], check=True)
+    image, folder = formatted(tmp_path / "image", 200), tmp_path / "disk"
     acknowledged: set[tuple[int, int]] = set()
 
     def commit_until_the_lights_go_out(index: SqlIndex, study: int) -> None:
