@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from storage.errors import ObjectExists, ObjectNotFound
 from storage.keys import check_key
 from storage.objects.base import CHUNK_BYTES, ObjectInfo, ObjectMeta
-from storage.objects.meta import check_meta, check_tags, extended, raise_if_held
+from storage.objects.meta import check_meta, raise_if_held
 from storage.objects.payload import Payload
+from storage.objects.policy import Rewriting
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,7 @@ class _Object:
     info: ObjectInfo
 
 
-class MemoryStore:
+class MemoryStore(Rewriting):
     """An `ObjectStore` and `ObjectPolicy` over a dictionary."""
 
     def __init__(self, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
@@ -71,19 +72,6 @@ class MemoryStore:
         with self._lock:
             found = sorted((key, item.info) for key, item in self._objects.items() if key.startswith(prefix))
         return (info for _, info in found)
-
-    def set_tags(self, key: str, tags: Mapping[str, str], *, version_id: str | None = None) -> None:
-        """See ObjectPolicy."""
-        check_tags(tags)
-        self._change(key, lambda meta: replace(meta, tags=dict(tags)))
-
-    def extend_retention(self, key: str, until: datetime, *, version_id: str | None = None) -> None:
-        """See ObjectPolicy."""
-        self._change(key, lambda meta: extended(meta, until))
-
-    def set_legal_hold(self, key: str, held: bool, *, version_id: str | None = None) -> None:
-        """See ObjectPolicy."""
-        self._change(key, lambda meta: replace(meta, legal_hold=held))
 
     def close(self) -> None:
         """Nothing to give back."""

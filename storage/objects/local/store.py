@@ -12,8 +12,7 @@ import contextlib
 import fcntl
 import os
 import stat
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -28,11 +27,12 @@ from storage.objects.local.naming import link, make_directories, prune
 from storage.objects.local.reading import chunks, foretell
 from storage.objects.local.refusals import refusals
 from storage.objects.local.walking import keys
-from storage.objects.meta import check_meta, check_tags, extended, raise_if_held
+from storage.objects.meta import check_meta, raise_if_held
 from storage.objects.payload import Payload
+from storage.objects.policy import Rewriting
 
 
-class LocalStore:
+class LocalStore(Rewriting):
     """An `ObjectStore` and `ObjectPolicy` over a directory.
 
     `staging` is on the same file system as the objects: spools that grow there are adopted without a copy.
@@ -112,19 +112,6 @@ class LocalStore:
         for key in keys(self._objects, prefix):
             with contextlib.suppress(ObjectNotFound):  # deleted meanwhile, or torn
                 yield self.stat(key)
-
-    def set_tags(self, key: str, tags: Mapping[str, str], *, version_id: str | None = None) -> None:
-        """See ObjectPolicy."""
-        check_tags(tags)
-        self._change(key, lambda meta: replace(meta, tags=dict(tags)))
-
-    def extend_retention(self, key: str, until: datetime, *, version_id: str | None = None) -> None:
-        """See ObjectPolicy."""
-        self._change(key, lambda meta: extended(meta, until))
-
-    def set_legal_hold(self, key: str, held: bool, *, version_id: str | None = None) -> None:
-        """See ObjectPolicy."""
-        self._change(key, lambda meta: replace(meta, legal_hold=held))
 
     def close(self) -> None:
         """No file stays open between calls."""
